@@ -1,0 +1,69 @@
+"""Run a plan, and undo what it did when a step fails. Steps create, only the commit replaces, so undo is removal."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Mapping, Protocol
+
+from weft.errors import FailedUndone, NeedsHands, WeftError
+from weft.plan import Plan, Step
+
+
+class Action(Protocol):
+    """What a step's kind means on this side. Both get the step's args."""
+
+    def do(self, **args: Any) -> Any: ...
+
+    def undo(self, **args: Any) -> None: ...
+
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+def run(plan: Plan, actions: Mapping[str, Action], journal: Any, tell: Tell, served: Callable[[], str]) -> dict[str, Any]:
+    """Apply every step in order; the results by kind.
+
+    On a failure the steps done so far are undone, last first, and the error says so: FailedUndone when all of that
+    worked, NeedsHands when it did not. An error of another kind than weft's keeps its traceback as the cause.
+    served() tells what is served, for the message.
+    """
+    done: list[Step] = []
+    results: dict[str, Any] = {}
+    journal.append("plan", digest=plan.digest(), subject=plan.subject, base=plan.base, target=plan.target)
+    for number, step in enumerate(plan.steps, 1):
+        said = {"event": "step", "n": number, "of": len(plan.steps), "kind": step.kind, "text": step.text}
+        tell({**said, "state": "start"})
+        journal.append("begin", digest=plan.digest(), step=step.kind)
+        start = time.monotonic()
+        done.append(step)
+        try:
+            results[step.kind] = actions[step.kind].do(**step.args)
+        except BaseException as error:
+            tell({**said, "state": "failed", "seconds": round(time.monotonic() - start, 3)})
+            raise _undone(plan, done, actions, journal, error, served) from error
+        journal.append("done", digest=plan.digest(), step=step.kind)
+        tell({**said, "state": "done", "seconds": round(time.monotonic() - start, 3)})
+    journal.append("end", digest=plan.digest())
+    return results
+
+
+def _undone(plan: Plan, done: list[Step], actions: Mapping[str, Action], journal: Any, error: BaseException,
+            served: Callable[[], str]) -> BaseException:
+    """Undo, then the error to raise. The failing step is undone too: it may have got halfway."""
+    for step in reversed(done):
+        try:
+            actions[step.kind].undo(**step.args)
+        except Exception as second:
+            journal.append("undo-failed", digest=plan.digest(), step=step.kind, why=str(second))
+            return NeedsHands(f"{_said(error)}\nand undoing '{step.text}' failed: {second}",
+                              "look at the host, then run `sudo weft-host recover` on it", served())
+    journal.append("undone", digest=plan.digest(), why=_said(error))
+    if isinstance(error, WeftError):
+        return FailedUndone(error.message, error.hint, served(), error.details)
+    if isinstance(error, OSError):
+        return FailedUndone(f"{done[-1].text}: {error}", "correct the cause, then run the same command again", served())
+    return error
+
+
+def _said(error: BaseException) -> str:
+    return error.message if isinstance(error, WeftError) else f"{type(error).__name__}: {error}"

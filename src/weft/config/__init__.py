@@ -1,0 +1,1 @@
+"""Keys declared once (type, default, doc); layers; every value remembers where it came from."""

@@ -1,0 +1,78 @@
+"""Every key of weft's TOML, once: name, type, default, meaning. The reference page is generated from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Key:
+    """kind: str, int, float, bool, list (of strings), waves (ints and percents), table (free), tables (of hosts)."""
+
+    name: str
+    kind: str
+    default: Any
+    doc: str
+    choices: tuple[str, ...] = ()
+
+
+PROJECT = (
+    Key("name", "str", "", "The application's name: directory, account and file names on the hosts come from it. "
+        "Default: [project] name."),
+    Key("callable", "str", "", "The WSGI callable, as package.module:attribute. Either this or `entry`."),
+    Key("entry", "str", "", "The WSGI entry file, relative to the project. Either this or `callable`."),
+    Key("settings", "str", "", "The ini file with the application's default settings, relative to the project."),
+    Key("artifacts", "str", "artifacts", "The artifact store: a directory, or file:///path; relative to the project."),
+    Key("python", "str", "3.11", "The minor version of the hosts' Python, which the wheels are for."),
+    Key("platform", "str", "", "The hosts' platform tag for pip, such as manylinux_2_36_x86_64. Default: this machine's."),
+    Key("test", "list", (), "The test command, as an argument vector. Default: python -m pytest, else unittest."),
+    Key("branch", "str", "", "The only branch that may release. Default: any."),
+    Key("remote", "str", "origin", "The remote that branch and tag are pushed to, if the repository has it."),
+    Key("tag", "str", "{version}", "The tag's name; {version} stands for the version."),
+    Key("changelog", "str", "", "The changelog's file. Default: the first of CHANGELOG, CHANGELOG.md, CHANGES, ... "
+        "that is there."),
+    Key("version_file", "str", "", "The file the version is written in, once. Default: found."),
+)
+
+HOST = (
+    Key("name", "str", "", "What you call the host; --limit and the tables use it."),
+    Key("address", "str", "", "Name or address to connect to. Default: the name."),
+    Key("port", "int", 0, "SSH port. Default: ~/.ssh/config, else 22."),
+    Key("user", "str", "", "SSH account, if not the environment's."),
+    Key("groups", "list", (), "Groups for --limit."),
+)
+
+ENVIRONMENT = (
+    Key("server", "str", "mod_wsgi", "The server that runs the application.", ("mod_wsgi", "express")),
+    Key("transport", "str", "ssh", "How the operator reaches the hosts; `local` runs the engine here, without root.",
+        ("ssh", "local")),
+    Key("prefix", "str", "", "Only with transport = \"local\": the directory that stands for / ; relative to the project."),
+    Key("hosts", "list", (), "The hosts by name; for more, use [[host]] tables."),
+    Key("host", "tables", (), "One table a host."),
+    Key("user", "str", "", "SSH account. Default: ~/.ssh/config, else your own name."),
+    Key("identity", "str", "", "SSH private key file. Default: ~/.ssh/config, agent, usual files."),
+    Key("known_hosts", "str", "deploy/known_hosts", "Host keys that belong to the project, beside your own ~/.ssh/known_hosts."),
+    Key("connect_timeout", "int", 10, "Seconds to reach a host."),
+    Key("python", "str", "/usr/bin/python3", "The hosts' Python, which the virtualenvs are made with."),
+    Key("account", "str", "", "The account that runs the application. Default: the application's name."),
+    Key("variant", "str", "", "Which `key[VARIANT]` lines of the ini apply. Default: the environment's name in capitals."),
+    Key("site.hostname", "str", "", "The site's name (ServerName). Default: the application's name."),
+    Key("site.aliases", "list", (), "Further names of the site."),
+    Key("site.port", "int", 80, "The port the site listens on."),
+    Key("site.doors", "list", (), "Two loopback ports for health checks, one a slot. Default: derived from the name."),
+    Key("workers.processes", "int", 2, "Processes a slot."),
+    Key("workers.threads", "int", 8, "Threads a process."),
+    Key("workers.longest_request", "int", 60, "Seconds that a request may still take after the switch, before it is cut."),
+    Key("health.path", "str", "/", "The path that is asked on the host after warming and after the switch."),
+    Key("health.contains", "str", "", "Text that the answer must contain; {version} stands for the version."),
+    Key("health.good", "int", 3, "How many good answers in a row are needed."),
+    Key("health.timeout", "int", 30, "Seconds for the candidate to become healthy."),
+    Key("rollout.waves", "waves", ("1", "10%", "50%", "100%"), "The waves: that many hosts more, or up to that "
+        "percentage of all (rounded down), each at least one host; the first is the canary."),
+    Key("rollout.max_fail", "int", 0, "How many hosts may fail before the deploy goes back."),
+    Key("rollout.parallel", "int", 16, "How many hosts are worked on at once."),
+    Key("rollout.watch", "float", 2.0, "Seconds that the answers are watched on each host after its switch."),
+    Key("rollout.confirm", "int", 60, "Seconds after which a host that is not confirmed goes back by itself."),
+    Key("settings", "table", None, "[settings.SECTION] tables that override the release's default settings."),
+)

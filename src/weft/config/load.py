@@ -1,0 +1,167 @@
+"""Read pyproject.toml and deploy/NAME.toml strictly. Operator's side only: tomllib needs Python 3.11."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Iterable
+
+from weft.config.keys import ENVIRONMENT, HOST, PROJECT, Key
+from weft.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Values by dotted key, each with its origin (`file:line`, or "default")."""
+
+    path: Path
+    values: dict[str, Any]
+    origins: dict[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.values[key]
+
+    def origin(self, key: str) -> str:
+        return self.origins.get(key, "default")
+
+    def wrong(self, key: str, message: str, hint: str = "") -> UsageError:
+        """The error for a value that has the right type but no sense."""
+        return UsageError(f"{self.origin(key)}: {key}: {message}", hint)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Raises UsageError with file and line."""
+    import tomllib
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        line = re.search(r"line (\d+)", str(error))
+        raise UsageError(f"{path}:{line[1] if line else 1}: not valid TOML: {error}") from None
+
+
+def project(root: Path) -> Layer:
+    """The project's [tool.weft], with its name defaulting to [project] name or setup.cfg's."""
+    path = root / "pyproject.toml"
+    if not path.is_file():
+        raise UsageError(f"{root} has no pyproject.toml with a [tool.weft] table",
+                         "run the command in your project's root; `weft new NAME` makes a project")
+    whole = read_toml(path)
+    table = whole.get("tool", {}).get("weft")
+    if table is None:
+        raise UsageError(f"{path} has no [tool.weft] table",
+                         'add [tool.weft] with at least: callable = "package.module:application"')
+    layer = check(path, table, PROJECT, "tool.weft")
+    if not layer["name"]:
+        layer.values["name"] = whole.get("project", {}).get("name", "") or root.name
+    return layer
+
+
+def environments(root: Path) -> dict[str, Path]:
+    """The environments of a project, by name."""
+    return {path.stem: path for path in sorted((root / "deploy").glob("*.toml"))}
+
+
+def environment(root: Path, name: str = "") -> Layer:
+    """deploy/NAME.toml; with one file there, that one is the default."""
+    known = environments(root)
+    if not known:
+        raise UsageError(f"{root / 'deploy'} has no environment", "write deploy/production.toml; see docs/reference/configuration.md")
+    if not name and len(known) > 1:
+        raise UsageError("which environment?", f"add --env NAME; known: {', '.join(known)}")
+    name = name or next(iter(known))
+    if name not in known:
+        raise UsageError(f"no environment {name!r}{_guess(name, known)}", f"known: {', '.join(known)}")
+    layer = check(known[name], read_toml(known[name]), ENVIRONMENT, "")
+    layer.values["name"] = name
+    return layer
+
+
+def check(path: Path, table: dict[str, Any], keys: Iterable[Key], inside: str) -> Layer:
+    """Every key known, every value of its type; defaults filled in. Raises one UsageError that lists all faults."""
+    known = {key.name: key for key in keys}
+    text = path.read_text(encoding="utf-8")
+    given = dict(_flat(table, known))
+    layer = Layer(path, {name: _default(key) for name, key in known.items()})
+    faults = []
+    for name, value in given.items():
+        where = f"{path}:{_line(text, inside, name)}"
+        if name not in known:
+            faults.append(f"{where}: unknown key {name!r}{_guess(name, known)}")
+        elif not _fits(known[name], value):
+            faults.append(f"{where}: {name}: expected {_expected(known[name])}, got {value!r}")
+        else:
+            layer.values[name] = _value(path, known[name], value)
+            layer.origins[name] = where
+    if faults:
+        raise UsageError("\n".join(faults), f"known keys: {', '.join(known)}")
+    return layer
+
+
+def _flat(table: dict[str, Any], known: dict[str, Key], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for name, value in table.items():
+        dotted = prefix + name
+        holds = any(other.startswith(dotted + ".") for other in known)
+        if isinstance(value, dict) and (holds or dotted not in known) and value:
+            yield from _flat(value, known, dotted + ".")
+        else:
+            yield dotted, value
+
+
+def _default(key: Key) -> Any:
+    return {} if key.kind == "table" else list(key.default) if isinstance(key.default, tuple) else key.default
+
+
+def _fits(key: Key, value: Any) -> bool:
+    if key.choices and value not in key.choices:
+        return False
+    number = isinstance(value, int) and not isinstance(value, bool)
+    lists = isinstance(value, list)
+    return {
+        "str": isinstance(value, str), "int": number and value >= 0, "bool": isinstance(value, bool),
+        "float": (number or isinstance(value, float)) and value >= 0, "table": isinstance(value, dict),
+        "list": lists and all(isinstance(v, str) or (key.name.endswith("doors") and isinstance(v, int)) for v in value),
+        "waves": lists and bool(value) and all(re.fullmatch(r"[1-9]\d*|(100|[1-9]\d?)%", str(v)) for v in value),
+        "tables": lists and all(isinstance(v, dict) for v in value),
+    }[key.kind]
+
+
+def _value(path: Path, key: Key, value: Any) -> Any:
+    if key.kind == "waves":
+        return [str(each) for each in value]
+    if key.kind == "tables":
+        return [check(path, each, HOST, "host").values for each in value]
+    return value
+
+
+def _expected(key: Key) -> str:
+    if key.choices:
+        return f"one of {', '.join(key.choices)}"
+    return {"str": "a string", "int": "a whole number", "float": "a number", "bool": "true or false",
+            "list": "a list of strings", "waves": "a list of hosts or percents such as [1, \"10%\", \"100%\"]",
+            "table": "a table", "tables": "[[host]] tables"}[key.kind]
+
+
+def _guess(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), 1, 0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _line(text: str, inside: str, dotted: str) -> int:
+    """The line a key stands in: its last part, inside its table where that can be told. 1 if not found."""
+    parts = dotted.split(".")
+    table, here, fallback = ".".join([*filter(None, [inside]), *parts[:-1]]), "", 0
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+        if header:
+            here = header[1].replace('"', "")
+            if here == ".".join(filter(None, [inside, dotted])):
+                return number
+        elif re.match(rf"\s*[\"']?{re.escape(parts[-1])}[\"']?\s*[=.]", line):
+            if here == table:
+                return number
+            fallback = fallback or number
+    return fallback or 1

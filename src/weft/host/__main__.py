@@ -1,0 +1,113 @@
+"""weft-host: one request on standard input, events and one answer on standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from typing import Any
+
+from weft.errors import Interrupted, Refused, UsageError, WeftError
+from weft.host.layout import Layout
+from weft.host.machine import Machine
+from weft.host.observe import read_json
+from weft.host.recover import seconds_left
+from weft.host.request import Request, parse, read
+
+USAGE = "usage: weft-host [--prefix DIR] < REQUEST, or weft-host status|recover|keep-edit APP"
+
+
+def say(line: dict[str, Any]) -> None:
+    """One JSON line. An operator who has gone away does not stop the work: it is finished or undone all the same."""
+    try:
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+    except (BrokenPipeError, ValueError, OSError):
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Exits with 0 or the error's code; the last line says the same."""
+    os.umask(0o022)
+    words = list(sys.argv[1:] if argv is None else argv)
+    signal.signal(signal.SIGTERM, _interrupted)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        say({"result": _dispatch(words)})
+    except WeftError as error:
+        say({"error": error.to_json()})
+        sys.exit(error.code)
+    except Exception as error:
+        say({"error": {"code": 1, "error": "error", "message": f"a bug in weft: {type(error).__name__}: {error}",
+                       "effect": "", "next": "please report it, with the traceback",
+                       "details": traceback.format_exc().splitlines()}})
+        sys.exit(1)
+
+
+def _interrupted(_signal: int, _frame: Any) -> None:
+    raise Interrupted("the engine was ended (SIGTERM)")
+
+
+def _dispatch(words: list[str]) -> dict[str, Any]:
+    prefix = ""
+    if words[:1] == ["--prefix"] and len(words) > 1:
+        prefix, words = os.path.abspath(words[1]), words[2:]
+    if not words or words == ["--setup"]:
+        return _serve(prefix, setting_up=bool(words))
+    if words[0] == "--watchdog" and len(words) == 3:
+        return watch_over(Layout(words[1], prefix), int(words[2]))
+    from weft.host.local import LOCAL
+    if words[0] in LOCAL and len(words) == 2:
+        return LOCAL[words[0]](words[1], prefix)
+    raise UsageError(f"{' '.join(words)}: not understood", USAGE)
+
+
+def _serve(prefix: str, setting_up: bool) -> dict[str, Any]:
+    request = read(sys.stdin.buffer, prefix)
+    if not prefix and os.geteuid() != 0:
+        raise Refused("the engine needs root on a host", "call it through sudo, or give it a --prefix of your own")
+    try:
+        return Machine(request, say, lambda number: start_watchdog(request, number)).answer()
+    finally:
+        if setting_up:
+            from weft.host.setup import remove_temporary
+            remove_temporary()
+
+
+def engine_argv(prefix: str) -> list[str]:
+    """How to start this engine again."""
+    start = [sys.executable, "-I", os.path.abspath(sys.argv[0])] if os.path.isfile(sys.argv[0]) and not sys.argv[0].endswith(".py") \
+        else [sys.executable, "-m", "weft.host"]
+    return start + (["--prefix", prefix] if prefix else [])
+
+
+def start_watchdog(request: Request, generation: int) -> None:
+    """A process of its own that outlives this connection and undoes the generation if nobody confirms it."""
+    subprocess.Popen([*engine_argv(request.layout.prefix), "--watchdog", request.layout.app, str(generation)],
+                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                     start_new_session=True, cwd="/")
+
+
+def watch_over(layout: Layout, generation: int) -> dict[str, Any]:
+    """Sleep until the trial is over, one way or the other; recovery does the rest."""
+    while True:
+        trial = read_json(layout.trial)
+        if trial.get("generation") != generation:
+            return {"trial": "over"}
+        left = seconds_left(trial)
+        if left <= 0:
+            break
+        time.sleep(min(left + 0.05, 1.0))
+    said = {"protocol": 1, "verb": "observe", "app": layout.app, "by": "watchdog", "site": read_json(layout.state / "site.json")}
+    machine = Machine(parse(said, layout.prefix), lambda _line: None, lambda _number: None)
+    with machine.locked(wait=600):
+        pass
+    return {"trial": "went back"}
+
+
+if __name__ == "__main__":
+    main()

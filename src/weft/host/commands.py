@@ -1,0 +1,75 @@
+"""Run a command on the host as some account, bounded in time, with nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import subprocess
+from typing import Any, Mapping, Sequence
+
+from weft.errors import WeftError
+from weft.host.layout import Layout
+
+INSTALLER = "weft-install"
+_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+class CommandFailed(WeftError):
+    """A command ended otherwise than with 0; `details` are its last lines."""
+
+    code, name = 4, "failed-undone"
+
+
+def ids(layout: Layout, account: str) -> tuple[int, int]:
+    """uid and gid of an account; one's own where accounts are not switched."""
+    if not layout.privileged:
+        return os.geteuid(), os.getegid()
+    entry = pwd.getpwnam(account)
+    return entry.pw_uid, entry.pw_gid
+
+
+def run(argv: Sequence[str], what: str, layout: Layout, account: str = "", timeout: float = 600,
+        environment: Mapping[str, str] | None = None, cwd: str = "/") -> str:
+    """Its output. account: "" stays who we are. timeout in seconds. Raises CommandFailed with its last lines.
+
+    It gets a session of its own, and whatever is left of that is killed at the end: an orphan must not go on writing."""
+    options: dict[str, Any] = {}
+    if account and layout.privileged:
+        uid, gid = ids(layout, account)
+        options = {"user": uid, "group": gid, "extra_groups": []}
+    try:
+        process = subprocess.Popen(list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   cwd=cwd, env={**_ENVIRONMENT, **(environment or {})}, start_new_session=True, **options)
+    except OSError as error:
+        raise CommandFailed(f"{what}: {argv[0]}: {error.strerror}") from None
+    try:
+        output = process.communicate(timeout=timeout)[0].decode("utf-8", "replace")
+    except subprocess.TimeoutExpired:
+        raise CommandFailed(f"{what}: not done after {timeout:.0f} s") from None
+    finally:
+        _end(process)
+    if process.returncode:
+        raise CommandFailed(f"{what}: {_last_line(output) or _ended(process.returncode)}", details=_tail(output))
+    return output
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+    process.wait()
+
+
+def _ended(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+
+
+def _last_line(output: str) -> str:
+    lines = [line for line in output.splitlines() if line.strip()]
+    return lines[-1].strip()[:300] if lines else ""
+
+
+def _tail(output: str, lines: int = 25) -> list[str]:
+    return output.splitlines()[-lines:]

@@ -1,0 +1,149 @@
+"""Pure: what was seen and what is wanted in, a plan or a refusal out."""
+
+from __future__ import annotations
+
+from weft.errors import Refused
+from weft.host.state import Fault, HostState
+from weft.plan import Plan, Step
+from weft.values import Generation, Release
+
+# Room that stays free after a deploy, in bytes: an unpacked wheel takes about four times its size with byte code.
+HEADROOM = 50 << 20
+UNPACKED = 5
+
+
+def deploy_faults(state: HostState, release: Release) -> list[Fault]:
+    """Why this release can't come to this host."""
+    found = []
+    if state.python and release.python != state.python:
+        found.append(Fault(f"{release.app} {release.version} was built for Python {release.python}, "
+                           f"the host's is {state.python}",
+                           f"release it with [tool.weft] python = \"{state.python}\""))
+    new = [a for a in release.for_host() if a.sha256 not in state.cached]
+    room = sum(a.size for a in new) * UNPACKED + HEADROOM
+    if state.disk_free < room:
+        found.append(Fault(f"the disk has {state.disk_free >> 20} MB free, {room >> 20} MB are needed",
+                           "make room on the host, or prune old files"))
+    if not release.of_kind("installer") and (release.of_kind("wheel", "dependency")):
+        found.append(Fault(f"the release {release.version} carries no installer (pip's wheel)", "release it again with this weft"))
+    return found
+
+
+def fetch(state: HostState, wanted: list[str]) -> Plan:
+    """Take what the operator sends into the cache."""
+    step = Step("fetch", f"receive {len(wanted)} files", {"wanted": wanted})
+    return Plan(state.host, str(state.live), "cache", (step,))
+
+
+def stage(state: HostState, release: Release, settings: str, by: str) -> Plan:
+    """Everything up to a generation that could be served; nothing that users see. settings: its digest."""
+    ready = reusable(state, release, settings)
+    number = ready.number if ready else next_number(state)
+    steps = []
+    missing = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached]
+    if missing:
+        steps.append(Step("fetch", f"receive {len(missing)} files", {"wanted": missing}))
+    if release.id not in state.sealed:
+        steps.append(Step("tools", "unpack the installer", {}))
+        if release.layer not in state.layers and release.of_kind("dependency"):
+            steps.append(Step("layer", f"install {len(release.of_kind('dependency'))} dependencies", {"layer": release.layer}))
+        steps.append(Step("release", f"install {release.app} {release.version}", {"release": release.id}))
+    if not ready:
+        record = Generation(number, release.id, str(release.version), settings, "staged", by, previous=state.live or 0)
+        steps.append(Step("generation", f"render the settings of generation {number}", {"record": record.to_json()}))
+    steps.append(Step("check", "import the application as its own account", {"generation": number}))
+    return Plan(state.host, str(state.live), release.id, tuple(steps))
+
+
+def activate(state: HostState, generation: Generation) -> Plan:
+    """Warm and check in the idle slot, flip, watch. Everything before the commit is invisible to users."""
+    slot, steps = state.idle, []
+    warm = state.slots.get(slot) == generation.number
+    if not warm:
+        steps.append(Step("point", f"point slot {slot} at generation {generation.number}",
+                          {"slot": slot, "generation": generation.number}))
+        steps.append(Step("restart", f"start slot {slot} anew and wait until it is ready",
+                          {"slot": slot, "generation": generation.number}))
+    else:
+        steps.append(Step("ready", f"slot {slot} still holds generation {generation.number}",
+                          {"slot": slot, "generation": generation.number}))
+    steps.append(Step("door", f"ask health at the door of slot {slot}", {"slot": slot, "release": generation.release}))
+    steps.append(Step("flip", f"switch to slot {slot}", {"slot": slot, "generation": generation.number}, commit=True))
+    steps.append(Step("watch", "watch the answers of the site", {"release": generation.release}))
+    return Plan(state.host, str(state.live), generation.release, tuple(steps))
+
+
+def next_number(state: HostState) -> int:
+    return max([g.number for g in state.generations], default=0) + 1
+
+
+def reusable(state: HostState, release: Release, settings: str) -> Generation | None:
+    """A generation that is just what is wanted, with the live one as its way back: a deploy after a rollback."""
+    return next((g for g in state.generations if (g.release, g.settings, g.previous) == (release.id, settings, state.live)
+                 and g.status in ("staged", "good") and g.number != state.live), None)
+
+
+def nothing_to_do(state: HostState, release: Release, settings: str) -> bool:
+    """Whether the host serves just this already: release, settings and status."""
+    live = state.generation(state.live)
+    return bool(live and live.release == release.id and live.settings == settings and live.status == "good"
+                and state.answers.get("release") == release.id)
+
+
+def rollback_target(state: HostState, to: str) -> Generation:
+    """The generation recorded as the good one before the live one, or the newest good one of a version.
+
+    Never by file time. Raises Refused with the versions that the host can go back to."""
+    live = state.generation(state.live)
+    able = [g for g in state.generations if g.number and g.release in state.sealed and g.status == "good"
+            and (live is None or g.number != live.number)]
+    choices = ", ".join(dict.fromkeys(g.version for g in able)) or "none"
+    if to:
+        if live and live.version == to:
+            raise Refused(f"{state.host} serves {to} already")
+        found = next((g for g in able if g.version == to), None)
+        if not found:
+            raise Refused(f"{state.host} has no good generation of {to} to go back to", f"it can go back to: {choices}; "
+                          f"`fab deploy --version {to}` brings any published version")
+        return found
+    previous = _way_back(state, live)
+    if not previous:
+        raise Refused(f"{state.host} has no earlier release to go back to", f"it can go back to: {choices}")
+    return previous
+
+
+def _way_back(state: HostState, live: Generation | None) -> Generation | None:
+    """Follow `previous` past generations that were bad or have vanished."""
+    seen: set[int] = set()
+    at = live
+    while at and at.previous not in seen:
+        seen.add(at.previous)
+        at = state.generation(at.previous)
+        if at and at.number and at.status == "good" and at.release in state.sealed:
+            return at
+    return None
+
+
+def stale(state: HostState, base: int | None) -> None:
+    """Raises Refused where the host no longer is what the plan was made for."""
+    if base != state.live:
+        raise Refused(f"{state.host} serves generation {state.live}, the plan was made for {base}: somebody else was faster",
+                      "look with `fab status`, then run the command again")
+
+
+def prunable(state: HostState, keep: int = 5) -> tuple[list[int], list[str], list[str]]:
+    """Generations, releases and layers' users that may go: never what a slot holds, the way back, or the newest
+    `keep` good ones. Layers are decided by whoever reads the releases' layer names."""
+    held = set(state.slots.values()) | {state.live, 0, state.trial.get("generation"), state.trial.get("previous")}
+    live = state.generation(state.live)
+    back = _way_back(state, live)
+    if live:
+        held.add(live.previous)
+    if back:
+        held.add(back.number)
+    good = [g for g in state.generations if g.status == "good"][:keep]
+    held |= {g.number for g in good}
+    old = [g for g in state.generations if g.number not in held and g.number < (state.live or 0)]
+    kept = {g.release for g in state.generations if g not in old} | {"placeholder"}
+    releases = [name for name in state.sealed if name not in kept]
+    return [g.number for g in old], releases, sorted(kept)

@@ -1,0 +1,87 @@
+"""Ask the application over loopback, with the site's Host header."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+from weft.servers import Health, Site
+
+HEADER = "X-Weft-Release"
+_MOST = 1 << 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """status 0: no answer, `error` says why. release: who answered, from weft's own entry."""
+
+    status: int
+    release: str = ""
+    body: str = ""
+    error: str = ""
+
+    @property
+    def version(self) -> str:
+        return self.release.rsplit("-", 1)[0] if self.release else ""
+
+    def to_json(self) -> dict[str, object]:
+        said: dict[str, object] = {"status": self.status, "release": self.release, "version": self.version}
+        return {**said, "error": self.error} if self.error else said
+
+
+def ask(port: int, site: Site, timeout: float = 10.0) -> Answer:
+    """One GET of the health path. timeout in seconds."""
+    host = site.hostname if port in (80, *site.doors) else f"{site.hostname}:{port}"
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request("GET", site.health.path, headers={"Host": host, "User-Agent": "weft", "Connection": "close"})
+        answer = connection.getresponse()
+        body = answer.read(_MOST).decode("utf-8", "replace")
+        return Answer(answer.status, answer.getheader(HEADER, ""), body)
+    except (OSError, http.client.HTTPException) as error:
+        return Answer(0, error=str(error) or type(error).__name__)
+    finally:
+        connection.close()
+
+
+def fault(answer: Answer, release: str, health: Health) -> str:
+    """What is wrong with an answer, "" if it is good: it must be 2xx or 3xx, come from `release` and contain the text."""
+    if not answer.status:
+        return f"no answer: {answer.error}"
+    if not 200 <= answer.status < 400:
+        return f"status {answer.status}: {' '.join(answer.body.split())[:200]}"
+    if answer.release != release:
+        return f"answered by {answer.release or 'something else than weft'}, not by {release}"
+    wanted = health.contains.replace("{version}", answer.version)
+    if wanted and wanted not in answer.body:
+        return f"the answer does not contain {wanted!r}: {' '.join(answer.body.split())[:200]}"
+    return ""
+
+
+def wait_good(port: int, site: Site, release: str, clock: Callable[[], float] = time.monotonic,
+              sleep: Callable[[float], None] = time.sleep) -> str:
+    """Until `health.good` answers in a row are good; "" or the last fault after `health.timeout` seconds."""
+    deadline, good, last = clock() + site.health.timeout, 0, ""
+    while good < site.health.good:
+        last = fault(ask(port, site, max(0.2, deadline - clock())), release, site.health)
+        good = 0 if last else good + 1
+        if last and clock() > deadline:
+            return last
+        if last:
+            sleep(0.1)
+    return ""
+
+
+def watch(port: int, site: Site, release: str, clock: Callable[[], float] = time.monotonic,
+          sleep: Callable[[float], None] = time.sleep) -> str:
+    """Ask for `watch` seconds, four times a second, and at least three times; "" or the first fault."""
+    end, asked = clock() + site.watch, 0
+    while asked < 3 or clock() < end:
+        found = fault(ask(port, site), release, site.health)
+        if found:
+            return found
+        asked += 1
+        sleep(0.25 if clock() < end else 0.02)
+    return ""

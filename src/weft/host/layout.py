@@ -1,0 +1,88 @@
+"""Where everything lies on a host. `prefix` stands for / : empty on a real host, a directory for a local one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from weft.servers import SLOTS
+
+
+@dataclass(frozen=True)
+class Layout:
+    app: str
+    prefix: str = ""
+
+    @property
+    def privileged(self) -> bool:
+        """Whether accounts are switched and ownership is set; what another user has under a prefix is all theirs."""
+        return os.geteuid() == 0
+
+    @property
+    def root(self) -> Path:
+        return Path(f"{self.prefix}/var/app/{self.app}")
+
+    @property
+    def state(self) -> Path:
+        return Path(f"{self.prefix}/var/lib/weft/{self.app}")
+
+    @property
+    def ini(self) -> Path:
+        return Path(f"{self.prefix}/etc/{self.app}.ini")
+
+    @property
+    def drop_ins(self) -> Path:
+        return Path(f"{self.prefix}/etc/{self.app}.d")
+
+    @property
+    def live(self) -> Path:
+        return self.root / "live"
+
+    @property
+    def entry(self) -> Path:
+        return self.root / "entry.wsgi"
+
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache"
+
+    def release(self, name: str) -> Path:
+        return self.root / "releases" / name
+
+    def layer(self, name: str) -> Path:
+        return self.root / "layers" / name
+
+    def tool(self, name: str) -> Path:
+        return self.root / "tools" / name
+
+    def generation(self, number: int) -> Path:
+        return self.root / "generations" / str(number)
+
+    def slot(self, slot: str) -> Path:
+        return self.root / "slots" / slot
+
+    def run(self, slot: str) -> Path:
+        """Where the processes of a slot leave their markers; the application's account owns it."""
+        return self.root / "run" / slot
+
+    def sealed_settings(self, number: int) -> Path:
+        """A generation's settings once more, where only root reads: what a hand edit is compared with."""
+        return self.state / f"settings-{number}.ini"
+
+    @property
+    def trial(self) -> Path:
+        """The pending generation and when it goes back by itself."""
+        return self.state / "trial.json"
+
+    def folders(self) -> list[Path]:
+        """Everything weft makes for an application, parents first."""
+        root = self.root
+        return [root, *(root / n for n in ("releases", "layers", "generations", "cache", "tools", "slots", "run", "shared")),
+                *(self.slot(s) for s in SLOTS), *(self.run(s) for s in SLOTS), self.state, self.drop_ins,
+                *(Path(f"{self.prefix}/var/{n}") for n in ("run", "log") if self.prefix)]
+
+
+def seal(path: Path) -> Path:
+    """Written last: a directory without it is not complete and is swept."""
+    return path / "SEAL"

@@ -1,0 +1,86 @@
+"""Commands for an operator on the machine itself: weft-host status|recover|keep-edit APP."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from weft import durable
+from weft.config import ini
+from weft.errors import Refused
+from weft.host.layout import Layout
+from weft.host.machine import Machine
+from weft.host.observe import read_json
+from weft.host.request import parse
+from weft.values import app_name
+
+
+def machine(app: str, prefix: str) -> Machine:
+    """With the environment that the host was last set up or deployed with."""
+    layout = Layout(app_name(app), prefix)
+    site = read_json(layout.state / "site.json")
+    if not site:
+        raise Refused(f"{app} has not been set up here, or you may not read {layout.state}", "run `fab setup`, or use sudo")
+    who = os.environ.get("SUDO_USER") or str(os.geteuid())
+    return Machine(parse({"protocol": 1, "verb": "observe", "app": app, "by": f"{who}@host", "site": site}, prefix),
+                   lambda _line: None, lambda _number: None)
+
+
+def status(app: str, prefix: str) -> dict[str, Any]:
+    """What is served, read only."""
+    return {"state": machine(app, prefix).state().to_json()}
+
+
+def recover(app: str, prefix: str) -> dict[str, Any]:
+    """What starts every command, by itself."""
+    here = machine(app, prefix)
+    with here.locked():
+        return {"state": here.state().to_json()}
+
+
+def keep_edit(app: str, prefix: str) -> dict[str, Any]:
+    """Turn a hand edit of /etc/APP.ini into a drop-in, and show the live settings there again."""
+    here = machine(app, prefix)
+    layout = here.layout
+    with here.locked():
+        state = here.state()
+        if not state.drift or state.live is None:
+            return {"did": [], "state": state.to_json()}
+        sealed = layout.sealed_settings(state.live).read_text(encoding="utf-8")
+        edited = layout.ini.read_text(encoding="utf-8")
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        durable.write(layout.state / f"edited-{stamp}.ini", edited, 0o600)
+        kept = layout.drop_ins / f"50-kept-{stamp}.ini"
+        durable.write(kept, _changes(ini.parse(edited, str(layout.ini)), ini.parse(sealed, "the sealed settings")), 0o640)
+        _restore(layout, state.live, sealed)
+        return {"did": [f"kept the changes in {kept}; the next deploy applies them",
+                        f"kept the whole edited file in {layout.state / f'edited-{stamp}.ini'}"],
+                "state": here.state().to_json()}
+
+
+def _changes(edited: Any, rendered: Any) -> str:
+    lines = ["# A hand edit of the settings, kept by weft-host keep-edit.\n"]
+    for section in ["DEFAULT", *edited.sections()]:
+        old = dict(rendered[section]) if section in rendered else {}
+        new = {k: v for k, v in ini.own(edited, section).items() if old.get(k) != v}
+        if new:
+            lines.append(f"\n[{section}]\n" + "".join(f"{k} = {_indented(v)}\n" for k, v in new.items()))
+    return "".join(lines)
+
+
+def _indented(value: str) -> str:
+    return value.replace("\n", "\n    ")
+
+
+def _restore(layout: Layout, number: int, sealed: str) -> None:
+    """The generation's own copy as it was sealed, and the link in /etc."""
+    path = layout.generation(number) / "settings.ini"
+    as_it_was = path.stat()
+    durable.write(path, sealed, as_it_was.st_mode & 0o777, (as_it_was.st_uid, as_it_was.st_gid))
+    if os.path.lexists(layout.ini) and not layout.ini.is_symlink():
+        layout.ini.unlink()
+    durable.link(layout.ini, str(layout.live / "generation" / "settings.ini"))
+
+
+LOCAL = {"status": status, "recover": recover, "keep-edit": keep_edit}

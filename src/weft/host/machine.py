@@ -1,0 +1,265 @@
+"""One transaction of the engine: lock, recover, observe, decide, apply."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from typing import Any, Callable, Iterator
+
+from weft import durable
+from weft.apply import Tell, run
+from weft.config import ini
+from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused
+from weft.host import decide, health, recover, setup, stage, switch
+from weft.host.observe import host_faults, observe, read_json
+from weft.host.prune import prune
+from weft.host.request import Request
+from weft.host.state import HostState
+from weft.host.work import Work
+from weft.journal import Journal
+from weft.plan import Plan
+from weft.values import Generation, Release
+
+
+class Machine:
+    """Answers one request. tell gets the events; watchdog is called after a flip with the generation's number."""
+
+    def __init__(self, request: Request, tell: Tell, watchdog: Callable[[int], None]):
+        self.request, self.tell, self.watchdog = request, tell, watchdog
+        self.layout, self.site = request.layout, request.site
+        self.work = Work(self.layout, self.site, request.release, None, request.files, request.stream)
+        self.journal = Journal(self.layout.state / "journal.jsonl")
+
+    def answer(self) -> dict[str, Any]:
+        """The result of the request's verb."""
+        return getattr(self, self.request.verb)()
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def state(self) -> HostState:
+        return observe(self.layout, self.site)
+
+    def served(self) -> str:
+        """For messages: what this host serves now."""
+        state = self.state()
+        live = state.generation(state.live)
+        if not live or not live.number:
+            return "no release is served, the placeholder answers"
+        return f"{live.version} (generation {live.number}) is served"
+
+    def observe(self) -> dict[str, Any]:
+        with contextlib.suppress(Refused), self.locked():
+            pass  # recovery starts every command; a busy host is looked at as it is
+        state, release = self.state(), self.request.release
+        faults = host_faults(self.layout, self.site, state)
+        plan: Plan | None = None
+        if self.request.rollback is not None:
+            plan = decide.activate(state, decide.rollback_target(state, self.request.rollback))
+        elif release:
+            faults += decide.deploy_faults(state, release) if state.set_up else []
+            plan = None if faults else self._deploy_plan(state, release)
+        missing = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached] if release else []
+        return {"state": state.to_json(), "faults": [f.__dict__ for f in faults], "missing": missing,
+                "plan": plan.to_json() if plan else None}
+
+    def _deploy_plan(self, state: HostState, release: Release) -> Plan | None:
+        """Stage and activation in one, as they will run; None: nothing to do."""
+        settings = None
+        if release.id in state.sealed:
+            settings = self.settings(release)
+            if decide.nothing_to_do(state, release, digest(settings)):
+                return None
+        first = decide.stage(state, release, digest(settings), self.request.by)
+        ready = decide.reusable(state, release, digest(settings))
+        generation = ready or Generation(decide.next_number(state), release.id, str(release.version), digest(settings), "staged")
+        second = decide.activate(state, generation)
+        return Plan(first.subject, first.base, first.target, first.steps + second.steps)
+
+    def settings(self, release: Release) -> str | None:
+        """The effective ini: release, environment, drop-ins. None: the application has no settings."""
+        base = None
+        for artifact in release.of_kind("settings"):
+            base = stage.cached(self.layout, artifact).read_text(encoding="utf-8")
+        drop_ins = [(str(p), p.read_text(encoding="utf-8")) for p in sorted(self.layout.drop_ins.glob("*.ini"))]
+        if base is None and not self.site.settings and not drop_ins:
+            return None
+        return ini.render(base or "", self.site.settings, drop_ins, self.site.variant)[0]
+
+    # -- acting --------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def locked(self, wait: float = 5.0) -> Iterator[None]:
+        """The one writer on this host for this application; the kernel frees it when we end. Recovery comes first."""
+        path = self.layout.state / "lock"
+        if not path.parent.is_dir():
+            raise Refused(f"{self.layout.app} has not been set up here", "run `fab setup` for this host")
+        with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+", encoding="utf-8") as handle:
+            _take(handle, time.monotonic() + wait)
+            handle.truncate(0)
+            handle.write(json.dumps({"by": self.request.by, "verb": self.request.verb,
+                                     "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}))
+            handle.flush()
+            recover.recover(self.work, self.journal)
+            yield
+
+    def setup(self) -> dict[str, Any]:
+        state_folder = self.layout.state
+        state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self.locked():
+            did = setup.prepare(self.work, self.request.deploy_user, self.request.authorized_key)
+            recover.keep_site(self.layout, self.request.said_site)
+            setup.show_ini(self.work)
+        self._wait_answers()
+        return {"did": did, "state": self.state().to_json()}
+
+    def _wait_answers(self) -> None:
+        """Until the site answers at all: a release, or the placeholder's 503."""
+        end = time.monotonic() + self.site.health.timeout
+        while not (answer := health.ask(self.site.port, self.site, 5)).release and time.monotonic() < end:
+            time.sleep(0.1)
+        if not answer.release:
+            raise NeedsHands(f"the site was set up but does not answer by weft: {answer.error or answer.status}",
+                             "another site may answer for this name and port; look at `apache2ctl -S` on the host",
+                             "the site's configuration is in place")
+
+    def stage(self) -> dict[str, Any]:
+        request = self.request
+        release = request.need_release()
+        with self.locked():
+            state = self.state()
+            decide.stale(state, request.base)
+            self._refuse([*host_faults(self.layout, self.site, state), *decide.deploy_faults(state, release)])
+            fetch = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached]
+            if fetch or request.files:
+                self._apply(decide.fetch(state, fetch))
+                state = self.state()
+            self.work.settings = self.settings(release)
+            plan = decide.stage(state, release, digest(self.work.settings), request.by)
+            self._apply(plan)
+            recover.keep_site(self.layout, request.said_site)
+            number = next(s.args["generation"] for s in plan.steps if s.kind == "check")
+            return {"generation": number, "state": self.state().to_json()}
+
+    def _refuse(self, faults: list[Any]) -> None:
+        if faults:
+            raise Refused("; ".join(f.message for f in faults), " ; ".join(dict.fromkeys(f.next for f in faults if f.next)),
+                          f"nothing changed; {self.served()}")
+
+    def _apply(self, plan: Plan) -> dict[str, Any]:
+        work = self.work
+        actions = {"fetch": stage.Fetch(work), "tools": stage.Tools(work), "layer": stage.Layer(work),
+                   "release": stage.InstallRelease(work), "generation": stage.MakeGeneration(work),
+                   "check": stage.ImportCheck(work), "point": switch.Point(work), "restart": switch.Restart(work),
+                   "ready": switch.Ready(work), "door": switch.Door(work), "flip": switch.Flip(work),
+                   "watch": switch.Watch(work)}
+        return run(plan, actions, self.journal, self.tell, self.served)
+
+    def activate(self) -> dict[str, Any]:
+        with self.locked():
+            state = self.state()
+            decide.stale(state, self.request.base)
+            generation = state.generation(self.request.generation)
+            if not generation:
+                raise Refused(f"there is no generation {self.request.generation} here", "stage it first")
+            return self._switch(state, generation)
+
+    def rollback(self) -> dict[str, Any]:
+        with self.locked():
+            state = self.state()
+            decide.stale(state, self.request.base)
+            return self._switch(state, decide.rollback_target(state, self.request.to))
+
+    def _switch(self, state: HostState, generation: Generation) -> dict[str, Any]:
+        if state.trial:
+            raise Refused(f"generation {state.trial['generation']} is on trial: it is neither confirmed nor undone yet",
+                          f"wait {recover.seconds_left(state.trial):.0f} s, until it goes back by itself")
+        start = time.monotonic()
+        try:
+            results = self._apply(decide.activate(state, generation))
+        except Exception as error:
+            self._history("activate", generation, f"failed: {error}", start)
+            raise
+        self.watchdog(generation.number)
+        self._history("activate", generation, "pending", start)
+        return {"generation": generation.number, "status": "pending", "switch_ms": results["flip"],
+                "deadline": round(recover.seconds_left(read_json(self.layout.trial))), "state": self.state().to_json()}
+
+    def _history(self, verb: str, generation: Generation, result: str, start: float) -> None:
+        Journal(self.layout.state / "history.jsonl").append(
+            verb, by=self.request.by, generation=generation.number, version=generation.version, result=result,
+            seconds=round(time.monotonic() - start, 2))
+
+    def confirm(self) -> dict[str, Any]:
+        start, number = time.monotonic(), self.request.generation
+        with self.locked():
+            state = self.state()
+            generation = state.generation(number)
+            if not generation or state.live != number:
+                raise FailedUndone(f"generation {number} is not served any more: it went back by itself",
+                                   "look with `fab status`", self.served())
+            said = health.fault(health.ask(self.site.port, self.site), generation.release, self.site.health)
+            if said:
+                raise OutcomeUnknown(f"not confirmed: GET {self.site.health.path}: {said}", "",
+                                     f"{self.served()}; it goes back by itself in {recover.seconds_left(state.trial):.0f} s")
+            switch.set_status(self.work, generation.number, "good")
+            self.layout.trial.unlink(missing_ok=True)
+            durable.fsync_dir(self.layout.state)
+            self._history("confirm", generation, "good", start)
+            warnings = prune(self.layout, self.state())
+            return {"warnings": warnings, "state": self.state().to_json()}
+
+    def revert(self) -> dict[str, Any]:
+        """Undo a generation that is on trial or was confirmed; not live any more: nothing to undo."""
+        start, number = time.monotonic(), self.request.generation
+        with self.locked():
+            state = self.state()
+            generation = state.generation(number)
+            if generation and state.live == number:
+                if not switch.go_back(self.work, "reverted"):
+                    self._flip_back(state, generation)
+                self._history("revert", generation, "reverted", start)
+            return {"state": self.state().to_json()}
+
+    def _flip_back(self, state: HostState, generation: Generation) -> None:
+        """A confirmed generation: activate the one before, at once; the placeholder needs no health."""
+        before = state.generation(generation.previous)
+        if not before:
+            raise NeedsHands(f"the generation before {generation.number} is gone", "deploy another version", self.served())
+        plan = decide.activate(state, before)
+        if not before.number:
+            plan = Plan(plan.subject, plan.base, plan.target, tuple(s for s in plan.steps if s.kind not in ("door", "watch")))
+        self._apply(plan)
+        switch.set_status(self.work, before.number, "good")
+        switch.set_status(self.work, generation.number, "bad", "reverted")
+        self.layout.trial.unlink(missing_ok=True)
+
+
+def _take(handle: Any, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                said = _read_lock(handle)
+                raise Refused(f"locked by {said.get('by', 'somebody')} ({said.get('verb', '?')}) since {said.get('since', '?')}",
+                              "wait until it is done, then run the command again") from None
+            time.sleep(0.05)
+
+
+def _read_lock(handle: Any) -> dict[str, Any]:
+    try:
+        handle.seek(0)
+        said = json.loads(handle.read())
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def digest(settings: str | None) -> str:
+    """sha256 of the rendered settings, "" where there are none."""
+    import hashlib
+    return hashlib.sha256(settings.encode()).hexdigest() if settings is not None else ""

@@ -1,0 +1,99 @@
+"""The application's processes, from /proc and from the markers that the entry leaves. Only children of the server's
+parent that run as the application's account are ever signalled: never by a name, for names are cut short."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from weft.host.layout import Layout
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What one process said of itself: state starting, ready or failed (with the traceback in text)."""
+
+    pid: int
+    state: str
+    generation: int
+    text: str = ""
+
+
+def parent_pid(pidfile: str) -> int:
+    """The server's parent process; 0 if it does not run."""
+    try:
+        pid = int(Path(pidfile).read_text())
+    except (OSError, ValueError):
+        return 0
+    return pid if os.path.isdir(f"/proc/{pid}") else 0
+
+
+def children(parent: int, uid: int) -> set[int]:
+    """Pids of the living children of `parent` that run as `uid`."""
+    found = set()
+    for name in os.listdir("/proc"):
+        if name.isdigit() and _is_child(int(name), parent, uid):
+            found.add(int(name))
+    return found
+
+
+def _is_child(pid: int, parent: int, uid: int) -> bool:
+    try:
+        if os.stat(f"/proc/{pid}").st_uid != uid:
+            return False
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rsplit(b")", 1)[1].split()
+        return fields[0] not in (b"Z", b"X") and int(fields[1]) == parent
+    except (OSError, IndexError, ValueError):
+        return False
+
+
+def marks(layout: Layout, slot: str, parent: int, uid: int) -> list[Mark]:
+    """The marks of living processes of a slot; what else lies there is removed. The files are the application's:
+    they are read as claims, without following links, and bounded."""
+    alive, found = children(parent, uid), []
+    try:
+        names = os.listdir(layout.run(slot))
+    except FileNotFoundError:
+        return []
+    for name in names:
+        path = layout.run(slot) / name
+        if name.isdigit() and int(name) in alive:
+            mark = _read(path, int(name))
+            if mark:
+                found.append(mark)
+        elif not name.endswith(".tmp"):
+            path.unlink(missing_ok=True)
+    return sorted(found, key=lambda m: m.pid)
+
+
+def _read(path: Path, pid: int) -> Mark | None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            said = json.loads(os.read(fd, 1 << 16))
+        finally:
+            os.close(fd)
+        return Mark(pid, str(said["state"]), int(said["generation"]), str(said.get("text", "")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def terminate(pids: set[int], parent: int, uid: int, seconds: float) -> set[int]:
+    """SIGTERM, once each, and wait until they have ended their requests and gone; those still there after `seconds`.
+
+    The pids are checked again right before, so that a number used anew is never signalled."""
+    for pid in pids & children(parent, uid):
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+    deadline = time.monotonic() + seconds
+    left = pids & children(parent, uid)
+    while left and time.monotonic() < deadline:
+        time.sleep(0.02)
+        left = pids & children(parent, uid)
+    return left

@@ -1,0 +1,115 @@
+"""One request, parsed strictly: unknown verbs, keys and protocol numbers are refused by name."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from weft.errors import Refused, UsageError
+from weft.host import PROTOCOL
+from weft.host.layout import Layout
+from weft.servers import Site, parse_site
+from weft.values import Release, Version, app_name
+
+MOST = 4 << 20
+_COMMON = {"protocol", "verb", "app", "by", "site"}
+VERBS = {
+    "setup": {"deploy_user", "authorized_key"}, "observe": {"release", "rollback"}, "stage": {"release", "base", "files"},
+    "activate": {"generation", "base"}, "confirm": {"generation"}, "revert": {"generation"}, "rollback": {"to", "base"},
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    verb: str
+    by: str
+    layout: Layout
+    site: Site
+    said_site: dict[str, Any]
+    release: Release | None = None
+    rollback: str | None = None
+    base: int | None = None
+    generation: int = -1
+    to: str = ""
+    files: list[tuple[str, int]] = field(default_factory=list)
+    stream: BinaryIO | None = None
+    deploy_user: str = "root"
+    authorized_key: str = ""
+
+    def need_release(self) -> Release:
+        if self.release is None:
+            raise Refused("the request names no release")
+        return self.release
+
+
+def read(stream: BinaryIO, prefix: str) -> Request:
+    """The request line; the announced files' bytes stay on the stream. Raises Refused."""
+    line = stream.readline(MOST + 1)
+    if len(line) > MOST:
+        raise Refused("the request is larger than 4 MiB")
+    try:
+        said = json.loads(line)
+    except ValueError:
+        raise Refused("the request is not a line of JSON") from None
+    return parse(said, prefix, stream)
+
+
+def parse(said: Any, prefix: str, stream: BinaryIO | None = None) -> Request:
+    """Everything in it is checked here; what comes out can be used in paths and argument vectors."""
+    if not isinstance(said, dict):
+        raise Refused("the request is not a JSON object")
+    if said.get("protocol") != PROTOCOL:
+        raise Refused(f"this host's engine speaks protocol {PROTOCOL}, not {said.get('protocol')!r}",
+                      "run `fab setup` for this host with the weft that deploys")
+    verb = said.get("verb")
+    if verb not in VERBS:
+        raise Refused(f"verb {verb!r} is unknown; known: {', '.join(VERBS)}")
+    odd = set(said) - _COMMON - VERBS[verb]
+    if odd:
+        raise Refused(f"{verb} does not know: {', '.join(sorted(odd))}")
+    try:
+        app = app_name(said.get("app", ""))
+        to = str(Version(said["to"])) if said.get("to") else ""
+        rollback = _rollback(said.get("rollback"))
+    except UsageError as error:
+        raise Refused(error.message, error.hint) from None
+    site = parse_site(app, said.get("site"), prefix)
+    release = Release.from_json(said["release"]) if said.get("release") is not None else None
+    if release and release.app != app:
+        raise Refused(f"the manifest is of {release.app}, the request is for {app}")
+    return Request(verb, _by(said.get("by")), Layout(app, prefix), site, said["site"], release, rollback,
+                   _number(said, "base", None), _number(said, "generation", -1), to, _files(said.get("files", []), release),
+                   stream, str(said.get("deploy_user", "root")), str(said.get("authorized_key", "")))
+
+
+def _by(value: Any) -> str:
+    return re.sub(r"[^\w@.+-]", "?", str(value or "unknown"), flags=re.ASCII)[:80]
+
+
+def _rollback(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or set(value) != {"to"}:
+        raise Refused('rollback is not {"to": VERSION or ""}')
+    return str(Version(value["to"])) if value["to"] else ""
+
+
+def _number(said: dict[str, Any], key: str, default: Any) -> Any:
+    value = said.get(key, default)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise Refused(f"{key} is not a number")
+    return value
+
+
+def _files(value: Any, release: Release | None) -> list[tuple[str, int]]:
+    """Only files of the manifest, with the manifest's sizes."""
+    if not isinstance(value, list):
+        raise Refused("files is not a list")
+    known = {(a.sha256, a.size) for a in release.for_host()} if release else set()
+    found = [(f.get("sha256"), f.get("size")) if isinstance(f, dict) else (None, None) for f in value]
+    for each in found:
+        if each not in known:
+            raise Refused("files announces something that the manifest does not name")
+    return found  # type: ignore[return-value]

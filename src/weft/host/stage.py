@@ -1,0 +1,243 @@
+"""The steps up to a generation that could be served. Users see nothing of them; undo is removal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any, Sequence
+
+from weft import durable
+from weft.errors import FailedUndone, Refused
+from weft.host.commands import CommandFailed, ids, run
+from weft.host.layout import Layout, seal
+from weft.host.work import Work, empty_folder, remove, seize
+from weft.values import Artifact, Release
+
+
+class Fetch:
+    """Take the announced files from the operator into the cache, by digest. Kept on a failure: they are verified."""
+
+    def __init__(self, work: Work):
+        self.work = work
+
+    def do(self, wanted: Sequence[str]) -> None:
+        for digest, size in self.work.files:
+            receive(self.work.layout.cache, self.work.stream, digest, size)
+        durable.fsync_dir(self.work.layout.cache)
+        lacking = [d for d in wanted if not (self.work.layout.cache / d).exists()]
+        if lacking:
+            raise Refused(f"{len(lacking)} files of the release did not come with the request", "run the command again")
+
+    def undo(self, wanted: Sequence[str]) -> None:
+        pass
+
+
+def receive(cache: Path, stream: Any, digest: str, size: int) -> None:
+    """`size` bytes from the stream to cache/digest. Raises Refused where they are fewer or others."""
+    temp = durable.temp_name(cache / digest)
+    found, left = hashlib.sha256(), size
+    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    try:
+        with os.fdopen(fd, "wb") as out:
+            while left:
+                block = stream.read(min(left, 1 << 20))
+                if not block:
+                    raise Refused(f"the connection ended {left} bytes before the end of a file")
+                found.update(block)
+                out.write(block)
+                left -= len(block)
+            out.flush()
+            os.fsync(out.fileno())
+        if found.hexdigest() != digest:
+            raise Refused("a file that came is not the one in the manifest (its sha256 differs)",
+                          "check the store with `inv verify`")
+        os.rename(temp, cache / digest)
+    finally:
+        temp.unlink(missing_ok=True)
+
+
+def cached(layout: Layout, artifact: Artifact) -> Path:
+    """Its verified bytes. They are hashed again: what is installed is what the manifest says, at every time."""
+    path = layout.cache / artifact.sha256
+    if not path.is_file() or durable.sha256(path) != artifact.sha256:
+        path.unlink(missing_ok=True)
+        raise Refused(f"{artifact.name} in the host's cache was damaged; it has been dropped", "run the same command again")
+    return path
+
+
+def installer(work: Work) -> tuple[Artifact, Path]:
+    """The release's pip and where it lies unpacked."""
+    assert work.release is not None
+    artifact = work.release.of_kind("installer")[0]
+    return artifact, work.layout.tool(f"pip-{artifact.sha256[:12]}")
+
+
+class Tools:
+    """Unpack pip's own wheel once a host: it is never run as root."""
+
+    def __init__(self, work: Work):
+        self.work = work
+
+    def do(self) -> None:
+        artifact, place = installer(self.work)
+        if seal(place).exists():
+            return
+        remove(place)
+        place.mkdir(mode=0o755)
+        with zipfile.ZipFile(cached(self.work.layout, artifact)) as wheel:
+            wheel.extractall(place)
+        seize(self.work.layout, place)
+        durable.sync_tree(place)
+        durable.write(seal(place), artifact.sha256 + "\n")
+
+    def undo(self) -> None:
+        _artifact, place = installer(self.work)
+        if not seal(place).exists():
+            remove(place)
+
+
+def pip_install(work: Work, python: str, wheels: Sequence[Artifact], place: Path, extra: Sequence[str]) -> None:
+    """pip, unprivileged, in hash mode, from files only: no index, no build, no dependency that was not locked."""
+    _artifact, tool = installer(work)
+    folder = place / ".wheels"
+    empty_folder(work.layout, folder, work.installer)
+    lines = []
+    for each in wheels:
+        os.symlink(cached(work.layout, each), folder / each.basename)
+        lines.append(f"{folder / each.basename} --hash=sha256:{each.sha256}\n")
+    (folder / "requirements.txt").write_text("".join(lines))
+    run([python, "-I", str(tool / "pip"), "install", "--isolated", "--no-input", "--disable-pip-version-check", "--no-cache-dir",
+         "--no-index", "--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-compile", "--progress-bar", "off",
+         "--no-warn-script-location", *extra, "-r", str(folder / "requirements.txt")],
+        "pip install", work.layout, work.installer, environment={"HOME": str(folder), "TMPDIR": str(folder)})
+    remove(folder)
+
+
+def compile_all(work: Work, tree: Path) -> None:
+    """Byte code for a tree, on all cores. A file that does not compile is its author's: it is left uncompiled."""
+    try:
+        run([work.site.python, "-I", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", str(tree)],
+            "compileall", work.layout, work.installer)
+    except CommandFailed:
+        pass
+
+
+class Layer:
+    """The locked dependencies, once for all releases with this lock."""
+
+    def __init__(self, work: Work):
+        self.work = work
+
+    def do(self, layer: str) -> None:
+        place, release = self.work.layout.layer(layer), self.work.release
+        assert release is not None
+        empty_folder(self.work.layout, place, self.work.installer)
+        site = place / "site"
+        pip_install(self.work, self.work.site.python, release.of_kind("dependency"), place, ["--target", str(site)])
+        compile_all(self.work, site)
+        finish(self.work.layout, place, {"layer": layer, "python": release.python})
+
+    def undo(self, layer: str) -> None:
+        if not seal(self.work.layout.layer(layer)).exists():
+            remove(self.work.layout.layer(layer))
+
+
+def finish(layout: Layout, place: Path, said: dict[str, Any]) -> None:
+    """Root's, durable, and only then sealed."""
+    seize(layout, place)
+    durable.sync_tree(place)
+    durable.write(seal(place), json.dumps(said, sort_keys=True) + "\n", 0o444)
+
+
+class InstallRelease:
+    """A virtualenv in its final place (it can't be renamed) with the application; it refers to its layer."""
+
+    def __init__(self, work: Work):
+        self.work = work
+
+    def do(self, release: str) -> None:
+        work, said = self.work, self.work.release
+        assert said is not None and said.id == release
+        place = work.layout.release(release)
+        empty_folder(work.layout, place, work.installer)
+        make_venv(work, place)
+        if said.of_kind("dependency"):
+            site = work.layout.layer(said.layer) / "site"
+            packages = next((place / "venv" / "lib").glob("python3*/site-packages"))
+            (packages / "weft-layer.pth").write_text(f"import site; site.addsitedir({str(site)!r})\n")
+            (place / "layer.txt").write_text(f"{site}\n")
+        pip_install(work, str(place / "venv/bin/python"), said.of_kind("wheel"), place, [])
+        compile_all(work, place / "venv" / "lib")
+        self._entry(place, said)
+        (place / "manifest.json").write_text(json.dumps(said.to_json(), sort_keys=True))
+        finish(work.layout, place, {"release": release})
+
+    def _entry(self, place: Path, said: Release) -> None:
+        entry: dict[str, str] = {"callable": said.callable}
+        for artifact in said.of_kind("entry"):
+            (place / "entry").mkdir()
+            (place / "entry" / artifact.basename).write_bytes(cached(self.work.layout, artifact).read_bytes())
+            entry = {"entry": f"entry/{artifact.basename}"}
+        (place / "entry.json").write_text(json.dumps(entry))
+        for artifact in said.of_kind("settings"):
+            (place / "settings.ini").write_bytes(cached(self.work.layout, artifact).read_bytes())
+
+    def undo(self, release: str) -> None:
+        """Sealed or not: the plan had this step because the release was not here before."""
+        remove(self.work.layout.release(release))
+
+
+def make_venv(work: Work, place: Path) -> None:
+    """Without pip: a pip in each virtualenv is the slowest part of making one."""
+    run([work.site.python, "-I", "-m", "venv", "--without-pip", str(place / "venv")], "virtualenv", work.layout, work.installer)
+
+
+class MakeGeneration:
+    """The release with its effective settings, sealed together: they switch and roll back as one."""
+
+    def __init__(self, work: Work):
+        self.work = work
+
+    def do(self, record: dict[str, Any]) -> None:
+        write_generation(self.work, record)
+
+    def undo(self, record: dict[str, Any]) -> None:
+        remove(self.work.layout.generation(record["number"]))
+
+
+def write_generation(work: Work, record: dict[str, Any]) -> None:
+    """record.json comes last: without it the directory is residue. The settings are for root and the application only."""
+    place = work.layout.generation(record["number"])
+    remove(place)
+    place.mkdir(mode=0o755)
+    os.symlink(f"../../releases/{record['release']}", place / "release")
+    if work.settings is not None:
+        owner = (0, ids(work.layout, work.site.account)[1]) if work.layout.privileged else None
+        durable.write(work.layout.sealed_settings(record["number"]), work.settings, 0o600)
+        durable.write(place / "settings.ini", work.settings, 0o640, owner)
+    durable.write(place / "record.json", json.dumps(record, sort_keys=True), 0o644)
+    durable.fsync_dir(place.parent)
+
+
+class ImportCheck:
+    """Import the application as its own account, before anything is restarted for it."""
+
+    def __init__(self, work: Work):
+        self.work = work
+
+    def do(self, generation: int) -> None:
+        layout, site = self.work.layout, self.work.site
+        place = layout.generation(generation)
+        code = f"import runpy; runpy.run_path({str(layout.entry)!r}); import os; os._exit(0)"
+        try:
+            run([str(place / "release/venv/bin/python"), "-I", "-c", code], "the application cannot be imported", layout,
+                site.account, site.health.timeout, {"WEFT_CHECK_GENERATION": str(place), "HOME": "/"})
+        except CommandFailed as error:
+            raise FailedUndone(error.message, "mend the release, then release and deploy it under a new version",
+                               details=error.details) from None
+
+    def undo(self, generation: int) -> None:
+        pass

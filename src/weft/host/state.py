@@ -1,0 +1,56 @@
+"""HostState: what observe saw on one host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from weft.values import Generation
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a deploy would be refused, and the next move."""
+
+    message: str
+    next: str = ""
+
+
+@dataclass(frozen=True)
+class HostState:
+    """live: the number of the generation that is served, None before set-up.  slots: which generation each slot holds.
+    answers: what the public site really says.  drift: what somebody else changed.  disk_free in bytes."""
+
+    app: str
+    host: str
+    engine: str
+    set_up: bool
+    live: int | None
+    slot: str
+    slots: dict[str, int]
+    answers: dict[str, Any]
+    generations: tuple[Generation, ...]
+    drift: tuple[str, ...] = ()
+    disk_free: int = 0
+    python: str = ""
+    cached: frozenset[str] = frozenset()
+    sealed: frozenset[str] = frozenset()
+    layers: frozenset[str] = frozenset()
+    trial: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def idle(self) -> str:
+        """The slot that no user is served from."""
+        return "b" if self.slot == "a" else "a"
+
+    def generation(self, number: int | None) -> Generation | None:
+        return next((g for g in self.generations if g.number == number), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """As docs/reference/engine-protocol.md has it."""
+        return {
+            "app": self.app, "host": self.host, "engine": self.engine, "set_up": self.set_up, "live": self.live,
+            "slot": self.slot, "slots": self.slots, "answers": self.answers,
+            "generations": [g.to_json() for g in self.generations], "drift": list(self.drift),
+            "disk_free": self.disk_free, "python": self.python,
+        }

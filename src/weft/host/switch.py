@@ -1,0 +1,200 @@
+"""The steps of the two-slot switch: warm and check the idle slot, flip one symlink, watch."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from weft import durable
+from weft.errors import FailedUndone, Refused
+from weft.host import health, processes
+from weft.host.commands import ids
+from weft.host.observe import read_json
+from weft.host.work import Work
+from weft.servers import find
+
+
+class Point:
+    """Point the idle slot at a generation, by rename; it only ever changes while no user is served from it."""
+
+    def __init__(self, work: Work):
+        self.work = work
+
+    def do(self, slot: str, generation: int) -> None:
+        layout = self.work.layout
+        if layout.live.resolve() == layout.slot(slot).resolve():
+            raise Refused(f"slot {slot} serves users; it is not changed")
+        durable.link(layout.slot(slot) / "generation", f"../../generations/{generation}")
+
+    def undo(self, slot: str, generation: int) -> None:
+        """The idle slot may hold anything; the next deploy points it elsewhere."""
+
+
+class Restart:
+    """End the idle slot's processes, after their last requests, and wait for new ones that hold the generation."""
+
+    def __init__(self, work: Work):
+        self.work = work
+        self.adapter = find(work.site.server)
+
+    def do(self, slot: str, generation: int) -> None:
+        layout, site = self.work.layout, self.work.site
+        parent = processes.parent_pid(self.adapter.pidfile(site))
+        uid = ids(layout, site.account)[0]
+        old = {m.pid for m in processes.marks(layout, slot, parent, uid)}
+        left = processes.terminate(old, parent, uid, site.longest_request + 10)
+        if left:
+            raise Refused(f"{len(left)} processes of the idle slot still serve requests after "
+                          f"{site.longest_request + 10} s", "wait, then run the same command again")
+        wait_ready(self.work, slot, generation)
+
+    def undo(self, slot: str, generation: int) -> None:
+        """The idle slot's processes serve nobody."""
+
+
+def wait_ready(work: Work, slot: str, generation: int) -> None:
+    """Until all processes of the slot are ready with this generation. A process that came up while the slot was being
+    pointed holds another one: it is sent away once more. Raises FailedUndone with a failed process's traceback."""
+    site, layout = work.site, work.layout
+    adapter = find(site.server)
+    uid = ids(layout, site.account)[0]
+    deadline = time.monotonic() + site.health.timeout
+    while time.monotonic() < deadline:
+        parent = processes.parent_pid(adapter.pidfile(site))
+        marks = processes.marks(layout, slot, parent, uid)
+        failed = [m for m in marks if m.state == "failed" and m.generation == generation]
+        if failed:
+            raise FailedUndone(f"the application failed to start: {failed[0].text.strip().splitlines()[-1]}",
+                               "mend the release; its traceback is above", details=failed[0].text.splitlines()[-25:])
+        strays = {m.pid for m in marks if m.generation != generation}
+        if strays:
+            processes.terminate(strays, parent, uid, 0)
+        if sum(m.state == "ready" and m.generation == generation for m in marks) >= site.processes:
+            return
+        time.sleep(0.02)
+    raise FailedUndone(f"the processes of slot {slot} were not ready after {site.health.timeout} s",
+                       f"look into {adapter.error_log(site)} on the host", details=tail(adapter.error_log(site)))
+
+
+def tail(path: str, lines: int = 15) -> list[str]:
+    """The last lines of a log, [] where it can't be read."""
+    try:
+        with Path(path).open("rb") as handle:
+            handle.seek(max(0, handle.seek(0, 2) - 16384))
+            return handle.read().decode("utf-8", "replace").splitlines()[-lines:]
+    except OSError:
+        return []
+
+
+class Ready:
+    """The idle slot still holds the generation, warm: only see that its processes are there."""
+
+    def __init__(self, work: Work):
+        self.work = work
+
+    def do(self, slot: str, generation: int) -> None:
+        wait_ready(self.work, slot, generation)
+
+    def undo(self, slot: str, generation: int) -> None:
+        pass
+
+
+class Door:
+    """Ask health at the slot's own door: good answers in a row that name the release."""
+
+    def __init__(self, work: Work):
+        self.work = work
+
+    def do(self, slot: str, release: str) -> None:
+        site = self.work.site
+        said = health.wait_good(site.doors["ab".index(slot)], site, release)
+        if said:
+            raise FailedUndone(f"the candidate is not healthy: GET {site.health.path}: {said}",
+                               "mend the release or [health] in deploy/NAME.toml",
+                               details=tail(find(site.server).error_log(site)))
+
+    def undo(self, slot: str, release: str) -> None:
+        pass
+
+
+class Flip:
+    """The commit: note the trial, then one rename and a directory fsync."""
+
+    def __init__(self, work: Work):
+        self.work = work
+
+    def do(self, slot: str, generation: int) -> float:
+        """Milliseconds until the site answered from the new slot."""
+        layout, site = self.work.layout, self.work.site
+        old = layout.live.readlink().name if layout.live.is_symlink() else ""
+        previous = int((layout.slot(old) / "generation").readlink().name)
+        was = read_json(layout.generation(generation) / "record.json").get("status")
+        set_status(self.work, generation, "pending")
+        trial = {"generation": generation, "slot": slot, "was": was, "previous": previous, "previous_slot": old,
+                 "boot": boot_id(), "deadline": time.clock_gettime(time.CLOCK_BOOTTIME) + site.watch + site.confirm}
+        durable.write(layout.trial, json.dumps(trial), 0o600)
+        start = time.monotonic()
+        durable.link(layout.live, f"slots/{slot}")
+        release = read_json(layout.generation(generation) / "record.json")["release"]
+        while health.ask(site.port, site, 5).release != release and time.monotonic() - start < 2:
+            time.sleep(0.002)
+        took = (time.monotonic() - start) * 1000
+        durable.link(layout.root / "current", f"generations/{generation}")
+        return round(took, 1)
+
+    def undo(self, slot: str, generation: int) -> None:
+        """Back to the slot before, which was not touched and is warm."""
+        go_back(self.work, note="undone at once")
+
+
+def boot_id() -> str:
+    """Changes with every boot."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def go_back(work: Work, note: str) -> bool:
+    """Undo a trial: the slot before serves again, the generation is marked bad. Whether there was a trial."""
+    layout = work.layout
+    trial = read_json(layout.trial)
+    if not trial:
+        return False
+    durable.link(layout.live, f"slots/{trial['previous_slot']}")
+    durable.link(layout.root / "current", f"generations/{trial['previous']}")
+    # A generation that was good before stays a way back: what failed now may have been the moment.
+    set_status(work, trial["generation"], "good" if trial.get("was") == "good" else "bad", note)
+    layout.trial.unlink(missing_ok=True)
+    durable.fsync_dir(layout.state)
+    return True
+
+
+def set_status(work: Work, generation: int, status: str, note: str = "") -> None:
+    """Rewrite a generation's record, durably."""
+    path = work.layout.generation(generation) / "record.json"
+    said: dict[str, Any] = {**read_json(path), "status": status}
+    if note:
+        said["note"] = note
+    if status == "pending":
+        said["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    durable.write(path, json.dumps(said, sort_keys=True), 0o644)
+
+
+class Watch:
+    """Ask the site itself for a while: what users get now."""
+
+    def __init__(self, work: Work):
+        self.work = work
+
+    def do(self, release: str) -> None:
+        site = self.work.site
+        said = health.watch(site.port, site, release)
+        if said:
+            raise FailedUndone(f"after the switch: GET {site.health.path}: {said}", "mend the release",
+                               details=tail(find(site.server).error_log(site)))
+
+    def undo(self, release: str) -> None:
+        pass

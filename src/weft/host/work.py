@@ -1,0 +1,65 @@
+"""What the steps of one transaction share, and how its files get their owners."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from weft.host.commands import INSTALLER, ids
+from weft.host.layout import Layout
+from weft.servers import Site
+from weft.values import Release
+
+
+@dataclass
+class Work:
+    """files: what the operator announced, [(sha256, size)], its bytes following on `stream`."""
+
+    layout: Layout
+    site: Site
+    release: Release | None = None
+    settings: str | None = None
+    files: list[tuple[str, int]] = field(default_factory=list)
+    stream: BinaryIO | None = None
+
+    @property
+    def installer(self) -> str:
+        """The account that installs wheels; a local host under a prefix has only one account."""
+        return self.site.account if self.layout.prefix else INSTALLER
+
+
+def give(layout: Layout, path: Path, account: str, mode: int) -> None:
+    """Set owner and mode of one path, by the link itself where it is one."""
+    if layout.privileged:
+        os.lchown(path, *ids(layout, account))
+    if not path.is_symlink():
+        os.chmod(path, mode)
+
+
+def seize(layout: Layout, tree: Path) -> None:
+    """Make a tree root's, and nobody else's to write: after what installed it has ended, and before it is sealed."""
+    for folder, dirs, files in os.walk(tree, topdown=True):
+        for name in [".", *dirs, *files]:
+            path = os.path.join(folder, name)
+            if layout.privileged:
+                os.lchown(path, 0, 0)
+            if not os.path.islink(path):
+                os.chmod(path, (os.lstat(path).st_mode & 0o755) | 0o444 | (0o111 if os.path.isdir(path) else 0))
+
+
+def empty_folder(layout: Layout, path: Path, account: str) -> None:
+    """A fresh directory that `account` may write; residue of an earlier try is removed."""
+    remove(path)
+    path.mkdir(mode=0o755)
+    give(layout, path, account, 0o755)
+
+
+def remove(path: Path) -> None:
+    """A tree, file or link that is weft's own; not there is as good."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)

@@ -1,0 +1,46 @@
+"""A write-ahead journal: one durable line a transition. It is a hint for people and for recovery, never the truth:
+what a host serves is decided by what is on disk, so a torn or lost journal costs nothing but its history."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+from weft.plan import canonical
+
+
+class Journal:
+    """Append-only JSON lines at `path`. clock gives seconds since the epoch."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time):
+        self.path = path
+        self.clock = clock
+
+    def append(self, event: str, **fields: Any) -> None:
+        """Durable before it returns; the line of a crash in the middle is ignored by `read`."""
+        line = canonical({"at": round(self.clock(), 3), "event": event, **fields}) + "\n"
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        try:
+            size = os.fstat(fd).st_size
+            torn = size and os.pread(fd, 1, size - 1) != b"\n"
+            os.write(fd, (("\n" if torn else "") + line).encode())
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def read(self, most: int = 500) -> list[dict[str, Any]]:
+        """The last `most` whole lines, oldest first; torn lines are passed over."""
+        try:
+            lines = self.path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        out = []
+        for line in lines[-most:]:
+            try:
+                out.append(json.loads(line))
+            except ValueError:
+                continue
+        return [each for each in out if isinstance(each, dict)]

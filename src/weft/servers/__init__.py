@@ -1,0 +1,176 @@
+"""The contract of a server adapter: it answers with texts and argument vectors; the engine writes and runs them.
+
+Adding a server is one module in this package with a `server` attribute, found by the name in `server = "…"`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from weft.errors import Refused, UsageError
+from weft.values import app_name
+
+KNOWN = ("mod_wsgi", "express")
+SLOTS = ("a", "b")
+
+
+@dataclass(frozen=True)
+class Health:
+    """contains may hold {version}; timeout in seconds; good answers in a row."""
+
+    path: str = "/"
+    contains: str = ""
+    good: int = 3
+    timeout: int = 30
+
+
+@dataclass(frozen=True)
+class Site:
+    """The environment as a host needs it. Times in seconds. `root` is the application's directory on the host,
+    `prefix` stands for / (empty on a real host)."""
+
+    app: str
+    server: str
+    account: str
+    python: str
+    hostname: str
+    aliases: tuple[str, ...]
+    port: int
+    doors: tuple[int, ...]
+    processes: int
+    threads: int
+    longest_request: int
+    health: Health
+    variant: str = ""
+    settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    watch: float = 2.0
+    confirm: int = 60
+    prefix: str = ""
+
+    @property
+    def root(self) -> str:
+        return f"{self.prefix}/var/app/{self.app}"
+
+
+class Server(Protocol):
+    """Every path is absolute on the host."""
+
+    name: str
+
+    def files(self, site: Site) -> dict[str, str]:
+        """Path -> text of everything this server is configured with."""
+
+    def links(self, site: Site) -> dict[str, str]:
+        """Symlink -> target that enable the site."""
+
+    def check(self, site: Site) -> list[str]:
+        """The argument vector that tests the whole configuration."""
+
+    def start(self, site: Site) -> list[str]:
+        """Starts the server."""
+
+    def reload(self, site: Site) -> list[str]:
+        """Makes a running server read its files again."""
+
+    def stop(self, site: Site) -> list[str]:
+        """Stops the server."""
+
+    def pidfile(self, site: Site) -> str:
+        """Holds the pid of the parent of all the application's processes."""
+
+    def python(self, site: Site) -> str:
+        """The Python minor version that it can load applications for, such as "3.11"; "" if it can't be told."""
+
+    def error_log(self, site: Site) -> str:
+        """Where the application's tracebacks and the server's errors go."""
+
+    def missing(self, site: Site) -> list[tuple[str, str]]:
+        """(what is missing, the command that provides it), by reading only."""
+
+
+def find(name: str) -> Server:
+    """Raises UsageError for a name that is no server."""
+    if name not in KNOWN:
+        raise UsageError(f"server {name!r} is unknown", f"known: {', '.join(KNOWN)}")
+    return importlib.import_module(f"weft.servers.{name}").server  # type: ignore[no-any-return]
+
+
+def entry_file(site: Site) -> dict[str, str]:
+    """The entry that this site's processes load; a part of every adapter's `files`."""
+    import pkgutil
+    text = (pkgutil.get_data("weft.servers", "entry.py") or b"").decode()
+    return {f"{site.root}/entry.wsgi": text.replace("@APP@", site.app).replace("@ROOT@", site.root)}
+
+
+def doors(app: str) -> tuple[int, int]:
+    """Two loopback ports that follow from the name, between 18000 and 19998."""
+    first = 18000 + 2 * (zlib.crc32(app.encode()) % 1000)
+    return first, first + 1
+
+
+_HOSTNAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*", re.ASCII)
+_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}", re.ASCII)
+_PATH = re.compile(r"/[A-Za-z0-9._/+@~-]*", re.ASCII)
+_URL_PATH = re.compile(r"/[\x21\x23-\x7e]*", re.ASCII)
+
+
+def parse_site(app: str, said: Any, prefix: str) -> Site:
+    """A Site from the wire; everything that will stand in a configuration file is checked here. Raises Refused."""
+    if not isinstance(said, dict):
+        raise Refused("site is not a JSON object")
+    known = set(Site.__dataclass_fields__) - {"app", "prefix"}
+    if set(said) != known & set(said) or known - set(said):
+        odd = sorted(set(said) ^ known)
+        raise Refused(f"site has unknown or lacks keys: {', '.join(odd)}", "run `fab setup` with this weft")
+    try:
+        health = Health(**said["health"])
+        site = Site(app=app_name(app), prefix=prefix, **{
+            **said, "aliases": tuple(said["aliases"]), "doors": tuple(said["doors"]) or doors(app), "health": health})
+    except TypeError as error:
+        raise Refused(f"site is malformed: {error}") from None
+    for what, ok in _checks(site):
+        if not ok:
+            raise Refused(f"site: {what} is not valid", "correct it in deploy/NAME.toml")
+    return site
+
+
+def _checks(site: Site) -> list[tuple[str, bool]]:
+    def number(value: Any, low: int, high: int) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+    ports = len(site.doors) == 2 and site.doors[0] != site.doors[1] and all(number(p, 1, 65535) for p in site.doors)
+    return [
+        (f"server {site.server!r}", site.server in KNOWN),
+        (f"account {site.account!r}", bool(_ACCOUNT.fullmatch(str(site.account))) and site.account != "root"),
+        (f"python {site.python!r}", bool(_PATH.fullmatch(str(site.python)))),
+        (f"prefix {site.prefix!r}", not site.prefix or bool(_PATH.fullmatch(site.prefix))),
+        (f"hostname {site.hostname!r}", bool(_HOSTNAME.fullmatch(str(site.hostname)))),
+        (f"aliases {list(site.aliases)!r}", all(_HOSTNAME.fullmatch(str(a)) for a in site.aliases)),
+        (f"port {site.port!r}", number(site.port, 1, 65535)),
+        (f"doors {list(site.doors)!r}", ports and site.port not in site.doors),
+        (f"processes {site.processes!r}", number(site.processes, 1, 512)),
+        (f"threads {site.threads!r}", number(site.threads, 1, 512)),
+        (f"longest_request {site.longest_request!r}", number(site.longest_request, 1, 86400)),
+        (f"health.path {site.health.path!r}", bool(_URL_PATH.fullmatch(str(site.health.path)))),
+        (f"health.good {site.health.good!r}", number(site.health.good, 1, 100)),
+        (f"health.timeout {site.health.timeout!r}", number(site.health.timeout, 1, 3600)),
+        (f"watch {site.watch!r}", isinstance(site.watch, (int, float)) and 0 <= site.watch <= 3600),
+        (f"confirm {site.confirm!r}", number(site.confirm, 1, 86400)),
+        ("settings", isinstance(site.settings, dict) and all(
+            isinstance(values, dict) and all(isinstance(v, str) for v in values.values())
+            for values in site.settings.values())),
+    ]
+
+
+def python_of(module: Path) -> str:
+    """The Python that a mod_wsgi module was built for, such as "3.11"; "" if it can't be told."""
+    try:
+        found = re.search(rb"libpython(3\.\d+)", module.read_bytes())
+    except OSError:
+        return ""
+    return found[1].decode() if found else ""

@@ -1,0 +1,97 @@
+"""The site's text for Apache with mod_wsgi: two daemon groups, routed a request at a time by the `live` symlink.
+
+One recipe for the system's Apache and for a private one. Measured: no request lost or mixed over thousands of flips;
+docs/explanation/the-switch.md tells why each directive is there.
+"""
+
+from __future__ import annotations
+
+from weft.servers import SLOTS, Site
+
+# A spare child that Apache reaps closes kept-alive connections under a client's nose.
+KEEP_CHILDREN = """\
+# Written by weft: Apache's children stay, so that no kept-alive connection is closed under a client's nose.
+<IfModule mpm_event_module>
+    MinSpareThreads 150
+    MaxSpareThreads 150
+    MaxConnectionsPerChild 0
+</IfModule>
+<IfModule mpm_worker_module>
+    MinSpareThreads 150
+    MaxSpareThreads 150
+    MaxConnectionsPerChild 0
+</IfModule>
+"""
+
+
+def site_text(site: Site) -> str:
+    """The whole site; equal sites give equal texts."""
+    groups = "\n".join(_group(site, slot) for slot in SLOTS)
+    doors = "\n".join(_door(site, slot, port) for slot, port in zip(SLOTS, site.doors))
+    return f"""\
+# Written by weft for {site.app}; `fab setup` writes it again. A deploy never changes it and never reloads Apache.
+{_listen(site)}
+{groups}
+
+<Directory "{site.root}">
+    Options None
+    AllowOverride None
+    <Files "entry.wsgi">
+        Require all granted
+    </Files>
+</Directory>
+
+<VirtualHost *:{site.port}>
+    ServerName {site.hostname}
+{_aliases(site)}    # Default first, then one dynamic test: there is no moment without a slot.
+    SetEnvIf Request_URI ^ WEFT_SLOT={site.app}-a
+    SetEnvIfExpr "-f '{site.root}/live/is-slot-b'" WEFT_SLOT={site.app}-b
+    WSGIProcessGroup %{{ENV:WEFT_SLOT}}
+{_common(site)}</VirtualHost>
+
+{doors}"""
+
+
+def _listen(site: Site) -> str:
+    if site.port in (80, 443) and not site.prefix:
+        return "# Debian's ports.conf listens on this port."
+    return f"<IfDefine !weft_listen_{site.port}>\n    Define weft_listen_{site.port}\n    Listen {site.port}\n</IfDefine>"
+
+
+def _group(site: Site, slot: str) -> str:
+    name, slow = f"{site.app}-{slot}", site.longest_request
+    account = "" if site.prefix else f" user={site.account} group={site.account}"
+    return (f"WSGIDaemonProcess {name} processes={site.processes} threads={site.threads}{account} umask=0022"
+            f" python-home={site.root}/slots/{slot}/generation/release/venv home=/ lang=C.UTF-8 locale=C.UTF-8"
+            f" display-name=%{{GROUP}} shutdown-timeout={slow} graceful-timeout={slow} eviction-timeout={slow}"
+            f" connect-timeout=60 listen-backlog=500\n"
+            f"WSGIImportScript {site.root}/entry.wsgi process-group={name} application-group=%{{GLOBAL}}")
+
+
+def _aliases(site: Site) -> str:
+    return f"    ServerAlias {' '.join(site.aliases)}\n" if site.aliases else ""
+
+
+def _common(site: Site) -> str:
+    return f"""\
+    # Only those who ask on the host itself are told which release answers.
+    SetEnvIfExpr "-R '127.0.0.0/8'" WEFT_SHOW=1
+    WSGIApplicationGroup %{{GLOBAL}}
+    WSGIScriptAlias / {site.root}/entry.wsgi
+    WSGIScriptReloading Off
+    WSGIPassAuthorization On
+"""
+
+
+def _door(site: Site, slot: str, port: int) -> str:
+    return f"""\
+# The door of slot {slot}: warmed and checked here before any user reaches it.
+Listen 127.0.0.1:{port}
+<VirtualHost 127.0.0.1:{port}>
+    ServerName {site.hostname}
+    WSGIProcessGroup {site.app}-{slot}
+{_common(site)}    <Location />
+        Require local
+    </Location>
+</VirtualHost>
+"""

@@ -1,0 +1,141 @@
+"""A private Apache under a prefix, for any user without root: the server of `make demo` and of local environments.
+
+The system's Apache is used where its mod_wsgi is for the environment's Python, else mod_wsgi-standalone from PyPI, which
+is looked for in PREFIX/opt/apache (a virtualenv).
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import dataclass
+from pathlib import Path
+
+from weft.servers import Site, entry_file, python_of
+from weft.servers.apache import KEEP_CHILDREN, site_text
+
+_MODULES = ("mpm_event", "authz_core", "authz_host", "unixd", "log_config", "setenvif", "alias", "mime", "reqtimeout")
+
+
+@dataclass(frozen=True)
+class Httpd:
+    """A program with its modules and the mod_wsgi that fits it."""
+
+    program: Path
+    modules: Path
+    mod_wsgi: Path
+
+
+SYSTEM = Httpd(Path("/usr/sbin/apache2"), Path("/usr/lib/apache2/modules"), Path("/usr/lib/apache2/modules/mod_wsgi.so"))
+
+
+def system_fits(python: str) -> bool:
+    """Whether the system's Apache can load applications of this Python: it must be the distribution's own."""
+    real = os.path.realpath(python)
+    return (SYSTEM.program.exists() and SYSTEM.mod_wsgi.exists() and real.startswith("/usr/bin/")
+            and real.endswith(f"python{python_of(SYSTEM.mod_wsgi)}"))
+
+
+def standalone(prefix: str) -> Httpd | None:
+    """mod_wsgi-standalone in PREFIX/opt/apache, if it is there."""
+    for packages in Path(prefix, "opt/apache/lib").glob("python3*/site-packages"):
+        httpd = packages / "mod_wsgi_packages/httpd"
+        for module in (packages / "mod_wsgi/server").glob("mod_wsgi*.so"):
+            if (httpd / "bin/httpd").exists():
+                return Httpd(httpd / "bin/httpd", httpd / "modules", module)
+    return None
+
+
+def choose(site: Site) -> Httpd | None:
+    return SYSTEM if system_fits(site.python) else standalone(site.prefix)
+
+
+class Express:
+    """Everything it has lies under the site's prefix."""
+
+    name = "express"
+
+    def _home(self, site: Site) -> str:
+        return f"{site.prefix}/etc/httpd"
+
+    def _conf(self, site: Site) -> str:
+        return f"{self._home(site)}/httpd.conf"
+
+    def files(self, site: Site) -> dict[str, str]:
+        return {**entry_file(site), self._conf(site): self._httpd(site),
+                f"{self._home(site)}/sites/{site.app}.conf": site_text(site)}
+
+    def _httpd(self, site: Site) -> str:
+        httpd = choose(site) or SYSTEM
+        loads = "\n".join(f"<IfModule !mod_{name}.c>\n<IfModule !{name}_module>\n    LoadModule {name}_module {httpd.modules}/mod_{name}.so\n"
+                          "</IfModule>\n</IfModule>" for name in _MODULES)
+        mime = Path("/etc/mime.types")
+        types = f"TypesConfig {mime}" if mime.exists() else "TypesConfig /dev/null"
+        return f"""\
+# Written by weft: a private Apache under {site.prefix}.
+ServerRoot "{site.prefix}"
+ServerName localhost
+PidFile {self.pidfile(site)}
+ErrorLog {self.error_log(site)}
+{loads}
+LoadModule wsgi_module {httpd.mod_wsgi}
+{self._account(site)}DefaultRuntimeDir {site.prefix}/var/run
+WSGISocketPrefix {site.prefix}/var/run/wsgi
+{types}
+LogFormat "%h %t \\"%r\\" %>s %B %D" weft
+CustomLog {site.prefix}/var/log/access.log weft
+<Directory />
+    AllowOverride None
+    Require all denied
+</Directory>
+{KEEP_CHILDREN}
+StartServers 2
+ThreadsPerChild 75
+MaxRequestWorkers 150
+IncludeOptional {self._home(site)}/sites/*.conf
+"""
+
+    def _account(self, site: Site) -> str:
+        """Started by root it must serve as somebody else; started by anybody else it can't."""
+        if os.geteuid() != 0:
+            return ""
+        return f"User {site.account}\nGroup #{pwd.getpwnam(site.account).pw_gid}\n"
+
+    def links(self, site: Site) -> dict[str, str]:
+        return {}
+
+    def _run(self, site: Site, *words: str) -> list[str]:
+        httpd = choose(site) or SYSTEM
+        return [str(httpd.program), "-f", self._conf(site), *words]
+
+    def check(self, site: Site) -> list[str]:
+        return self._run(site, "-t")
+
+    def start(self, site: Site) -> list[str]:
+        return self._run(site, "-k", "start")
+
+    def reload(self, site: Site) -> list[str]:
+        return self._run(site, "-k", "graceful")
+
+    def stop(self, site: Site) -> list[str]:
+        return self._run(site, "-k", "stop")
+
+    def pidfile(self, site: Site) -> str:
+        return f"{site.prefix}/var/run/httpd.pid"
+
+    def error_log(self, site: Site) -> str:
+        return f"{site.prefix}/var/log/error.log"
+
+    def missing(self, site: Site) -> list[tuple[str, str]]:
+        if choose(site):
+            return []
+        return [(f"there is no Apache whose mod_wsgi is for {site.python}",
+                 f"{site.python} -m venv {site.prefix}/opt/apache && "
+                 f"{site.prefix}/opt/apache/bin/pip install mod_wsgi-standalone   (compiles for some minutes)")]
+
+    def python(self, site: Site) -> str:
+        found = choose(site)
+        return python_of(found.mod_wsgi) if found else ""
+
+
+server = Express()

@@ -1,0 +1,58 @@
+"""Debian's Apache with mod_wsgi."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from weft.servers import Site, entry_file, python_of
+from weft.servers.apache import KEEP_CHILDREN, site_text
+
+_MODULE = Path("/usr/lib/apache2/modules/mod_wsgi.so")
+_INSTALL = "apt-get install -y apache2 libapache2-mod-wsgi-py3"
+
+
+class ModWsgi:
+    """The system's Apache: shared with other sites, so only files of the application's own name are written."""
+
+    name = "mod_wsgi"
+
+    def files(self, site: Site) -> dict[str, str]:
+        return {**entry_file(site), "/etc/apache2/conf-available/weft.conf": KEEP_CHILDREN,
+                f"/etc/apache2/sites-available/{site.app}.conf": site_text(site)}
+
+    def links(self, site: Site) -> dict[str, str]:
+        return {"/etc/apache2/conf-enabled/weft.conf": "../conf-available/weft.conf",
+                f"/etc/apache2/sites-enabled/{site.app}.conf": f"../sites-available/{site.app}.conf"}
+
+    def check(self, site: Site) -> list[str]:
+        return ["apache2ctl", "configtest"]
+
+    def start(self, site: Site) -> list[str]:
+        return ["apache2ctl", "start"]
+
+    def reload(self, site: Site) -> list[str]:
+        return ["apache2ctl", "graceful"]
+
+    def stop(self, site: Site) -> list[str]:
+        return ["apache2ctl", "stop"]
+
+    def pidfile(self, site: Site) -> str:
+        return "/var/run/apache2/apache2.pid"
+
+    def error_log(self, site: Site) -> str:
+        return "/var/log/apache2/error.log"
+
+    def missing(self, site: Site) -> list[tuple[str, str]]:
+        if not os.path.exists("/usr/sbin/apache2ctl"):
+            return [("Apache is not installed", _INSTALL)]
+        if not _MODULE.exists() or not os.path.exists("/etc/apache2/mods-enabled/wsgi.load"):
+            return [("Apache's mod_wsgi is not installed or not enabled", f"{_INSTALL} && a2enmod wsgi")]
+        return []
+
+    def python(self, site: Site) -> str:
+        """The Python minor version this Apache can load applications for; "" if unknown."""
+        return python_of(_MODULE)
+
+
+server = ModWsgi()
