@@ -114,7 +114,7 @@ def rollback_target(state: HostState, to: str) -> Generation:
 
 def _way_back(state: HostState, live: Generation | None) -> Generation | None:
     """Follow `previous` past generations that were bad or have vanished."""
-    seen: set[int] = set()
+    seen = {live.number} if live else set()
     at = live
     while at and at.previous not in seen:
         seen.add(at.previous)

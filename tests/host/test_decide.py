@@ -1,0 +1,98 @@
+"""The engine's decisions: pure, so every case is a line."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.test_values import WHEEL, release
+from weft.errors import Refused
+from weft.host import decide
+from weft.host.state import HostState
+from weft.values import Artifact, Generation
+
+INSTALLER = Artifact("tools/pip-26-py3-none-any.whl", "installer", 5, "b" * 64)
+DEPENDENCY = Artifact("wheelhouse/x-1-py3-none-any.whl", "dependency", 5, "d" * 64)
+RELEASE = release(artifacts=(WHEEL, INSTALLER, DEPENDENCY))
+PLACEHOLDER = Generation(0, "placeholder", "0", "", "good")
+EMPTY = HostState("shop", "web1", "0.1.0", True, 0, "a", {"a": 0, "b": 0}, {}, (PLACEHOLDER,), disk_free=1 << 34, python="3.11")
+
+
+def gen(number, version, status="good", previous=None, settings=""):
+    return Generation(number, f"{version}-aaaaaa", version, settings, status, previous=number - 1 if previous is None else previous)
+
+
+def served(live, *generations, slot="a", other=0):
+    return replace(EMPTY, live=live, slot=slot, slots={slot: live, "b" if slot == "a" else "a": other},
+                   generations=tuple(sorted([*generations, PLACEHOLDER], key=lambda g: -g.number)),
+                   sealed=frozenset(g.release for g in generations))
+
+
+def kinds(plan):
+    return [s.kind for s in plan.steps]
+
+
+def test_first_stage_does_everything_once():
+    assert kinds(decide.stage(EMPTY, RELEASE, "", "me")) == ["fetch", "tools", "layer", "release", "generation", "check"]
+
+
+def test_same_lock_needs_no_layer_and_sealed_release_only_a_generation():
+    assert kinds(decide.stage(replace(EMPTY, layers=frozenset([RELEASE.layer])), RELEASE, "", "me")) == [
+        "fetch", "tools", "release", "generation", "check"]
+    here = replace(EMPTY, sealed=frozenset([RELEASE.id]), cached=frozenset(a.sha256 for a in RELEASE.for_host()))
+    assert kinds(decide.stage(here, RELEASE, "", "me")) == ["generation", "check"]
+
+
+def test_a_generation_that_is_just_that_is_used_again():
+    one = Generation(1, RELEASE.id, "1.0", "", "good", previous=0)
+    here = replace(EMPTY, generations=(one, PLACEHOLDER), sealed=frozenset([RELEASE.id]), cached=frozenset(a.sha256 for a in RELEASE.for_host()))
+    plan = decide.stage(here, RELEASE, "", "me")
+    assert kinds(plan) == ["check"] and plan.steps[0].args == {"generation": 1}
+    assert kinds(decide.stage(here, RELEASE, "other settings", "me")) == ["generation", "check"]
+
+
+def test_activate_uses_the_idle_slot_and_keeps_what_is_warm():
+    state = served(2, gen(1, "1.0"), gen(2, "1.1"), slot="b", other=1)
+    assert kinds(decide.activate(state, gen(1, "1.0"))) == ["ready", "door", "flip", "watch"]
+    plan = decide.activate(state, gen(3, "1.2"))
+    assert kinds(plan) == ["point", "restart", "door", "flip", "watch"]
+    assert {s.args.get("slot") for s in plan.steps if s.kind != "watch"} == {"a"}
+    assert [s.kind for s in plan.steps if s.commit] == ["flip"]
+
+
+@pytest.mark.parametrize("state, to, number", [
+    (served(2, gen(1, "1.0"), gen(2, "1.1")), "", 1),
+    (served(3, gen(1, "1.0"), gen(2, "1.1", "bad"), gen(3, "1.2", previous=1)), "", 1),
+    (served(3, gen(1, "1.0"), gen(2, "1.1", "bad"), gen(3, "1.2", previous=2)), "", 1),
+    (served(1, gen(1, "1.0", previous=0), gen(2, "1.1"), gen(3, "1.2")), "1.2", 3),
+    (served(3, gen(1, "1.0"), gen(2, "1.0", settings="x"), gen(3, "1.1")), "1.0", 2),
+])
+def test_rollback_follows_the_record(state, to, number):
+    assert decide.rollback_target(state, to).number == number
+
+
+@pytest.mark.parametrize("state, to, says", [
+    (EMPTY, "", "web1 has no earlier release to go back to"),
+    (served(1, gen(1, "1.0", previous=0)), "", "web1 has no earlier release to go back to"),
+    (served(1, gen(1, "1.0", previous=0)), "1.0", "web1 serves 1.0 already"),
+    (served(2, gen(1, "1.0", "bad"), gen(2, "1.1")), "1.0", "web1 has no good generation of 1.0 to go back to"),
+    (served(2, gen(2, "1.1", previous=2)), "", "no earlier release"),
+])
+def test_rollback_refuses(state, to, says):
+    with pytest.raises(Refused, match=says):
+        decide.rollback_target(state, to)
+
+
+def test_faults_before_anything_is_sent():
+    assert decide.deploy_faults(EMPTY, RELEASE) == []
+    assert "built for Python 3.12, the host's is 3.11" in decide.deploy_faults(EMPTY, release(python="3.12", artifacts=RELEASE.artifacts))[0].message
+    assert "the disk has 1 MB free" in decide.deploy_faults(replace(EMPTY, disk_free=1 << 20), RELEASE)[0].message
+    assert "carries no installer" in decide.deploy_faults(EMPTY, release())[0].message
+
+
+def test_prune_keeps_five_good_ones_what_runs_and_the_way_back():
+    all_of_them = [gen(n, f"1.{n}") for n in range(1, 10)]
+    old, releases, _ = decide.prunable(served(9, *all_of_them, other=8))
+    assert sorted(old) == [1, 2, 3, 4] and sorted(releases) == [f"1.{n}-aaaaaa" for n in (1, 2, 3, 4)]
+    gone_back = served(2, *all_of_them, other=9)
+    old, _, _ = decide.prunable(gone_back)
+    assert 1 not in old and 2 not in old, "the way back of a rolled back host stays"
