@@ -1,0 +1,1 @@
+"""`weft new`: a user's project, written from the templates in skeleton/."""
