@@ -62,7 +62,7 @@ def test_artifact_names_stay_inside(name):
 @pytest.mark.parametrize("change, says", [
     ({"format": 2}, "manifest format 2 is unknown"), ({"extra": 1}, "unknown keys: extra"),
     ({"version": "../1"}, "the manifest is not valid"), ({"callable": "os.system('id')"}, "is not package.module:attribute"),
-    ({"artifacts": []}, "needs one wheel"), ({"callable": ""}, "one entry or callable"), ({"python": "3.11; id"}, "manifest names python"),
+    ({"tag": 1}, "tag in the manifest is not a text"), ({"artifacts": []}, "needs one wheel"), ({"callable": ""}, "one entry or callable"), ({"python": "3.11; id"}, "manifest names python"),
     ({"artifacts": [{"name": "x.whl", "kind": "wheel", "size": -1, "sha256": SHA}]}, "is not a number of bytes"),
     ({"artifacts": [{"name": "x.whl", "kind": "virus", "size": 1, "sha256": SHA}]}, "kind 'virus' is unknown"),
     ({"artifacts": [{"name": "x.whl"}]}, "incomplete or malformed"),

@@ -96,6 +96,9 @@ class Release:
         if self.format != 1:
             raise Refused(f"manifest format {self.format!r} is unknown to this weft, which reads format 1",
                           "upgrade weft")
+        for name in ("commit", "tag", "created", "changelog", "callable"):
+            if not isinstance(getattr(self, name), str):
+                raise Refused(f"{name} in the manifest is not a text")
         if not re.fullmatch(r"3\.[0-9]{1,2}", str(self.python)):
             raise Refused(f"manifest names python {_shown(self.python)}; expected such as 3.11")
         if self.callable and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", self.callable, re.ASCII):

@@ -46,3 +46,22 @@ def test_the_files_bytes_stay_on_the_stream():
                                     "files": [{"sha256": "a" * 64, "size": 10}]}).encode() + b"\n0123456789")
     request = read(stream, "")
     assert request.files == [("a" * 64, 10)] and request.stream.read() == b"0123456789"
+
+
+def test_setup_is_not_reached_through_the_sudo_rule():
+    with pytest.raises(Refused, match="setup is not done through the installed engine"):
+        parse({**GOOD, "verb": "setup"}, "")
+    assert parse({**GOOD, "verb": "setup"}, "", may_set_up=True).verb == "setup"
+
+
+def test_what_decides_what_root_runs_stays_as_it_was_set_up(tmp_path):
+    from weft.host.layout import Layout
+    from weft.host.request import as_set_up
+    layout = Layout("shop", str(tmp_path))
+    layout.state.mkdir(parents=True)
+    (layout.state / "site.json").write_text(json.dumps(SAID))
+    wish = {**SAID, "python": "/home/deploy/evil", "account": "daemon", "port": 81, "watch": 9.0, "settings": {"a": {"b": "c"}}}
+    site, differs = as_set_up(layout, wish)
+    assert (site["python"], site["account"], site["port"]) == (SAID["python"], SAID["account"], SAID["port"])
+    assert (site["watch"], site["settings"]) == (9.0, {"a": {"b": "c"}})
+    assert sorted(differs) == ["account", "port", "python"]

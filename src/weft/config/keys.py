@@ -26,6 +26,7 @@ PROJECT = (
     Key("artifacts", "str", "artifacts", "The artifact store: a directory, or file:///path; relative to the project."),
     Key("python", "str", "3.11", "The minor version of the hosts' Python, which the wheels are for."),
     Key("platform", "str", "", "The hosts' platform tag for pip, such as manylinux_2_36_x86_64. Default: this machine's."),
+    Key("extras", "list", (), "Extras of the package whose dependencies belong to the release, such as postgresql."),
     Key("test", "list", (), "The test command, as an argument vector. Default: python -m pytest, else unittest."),
     Key("branch", "str", "", "The only branch that may release. Default: any."),
     Key("remote", "str", "origin", "The remote that branch and tag are pushed to, if the repository has it."),

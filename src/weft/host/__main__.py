@@ -67,7 +67,7 @@ def _dispatch(words: list[str]) -> dict[str, Any]:
 
 
 def _serve(prefix: str, setting_up: bool) -> dict[str, Any]:
-    request = read(sys.stdin.buffer, prefix)
+    request = read(sys.stdin.buffer, prefix, setting_up)
     if not prefix and os.geteuid() != 0:
         raise Refused("the engine needs root on a host", "call it through sudo, or give it a --prefix of your own")
     try:

@@ -17,7 +17,7 @@ from weft.host import decide, health, recover, setup, stage, switch
 from weft.host.observe import host_faults, observe, read_json
 from weft.host.prune import prune
 from weft.host.request import Request
-from weft.host.state import HostState
+from weft.host.state import Fault, HostState
 from weft.host.work import Work
 from weft.journal import Journal
 from weft.plan import Plan
@@ -54,16 +54,26 @@ class Machine:
         with contextlib.suppress(Refused), self.locked():
             pass  # recovery starts every command; a busy host is looked at as it is
         state, release = self.state(), self.request.release
-        faults = host_faults(self.layout, self.site, state)
+        faults = self._faults(state)
         plan: Plan | None = None
-        if self.request.rollback is not None:
-            plan = decide.activate(state, decide.rollback_target(state, self.request.rollback))
+        if self.request.rollback is not None and not faults:
+            try:
+                plan = decide.activate(state, decide.rollback_target(state, self.request.rollback))
+            except Refused as refusal:
+                faults.append(Fault(refusal.message, refusal.hint))
         elif release:
             faults += decide.deploy_faults(state, release) if state.set_up else []
             plan = None if faults else self._deploy_plan(state, release)
         missing = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached] if release else []
         return {"state": state.to_json(), "faults": [f.__dict__ for f in faults], "missing": missing,
                 "plan": plan.to_json() if plan else None}
+
+    def _faults(self, state: HostState) -> list[Fault]:
+        found = host_faults(self.layout, self.site, state)
+        if self.request.differs:
+            found.append(Fault(f"the environment is not what this host was set up with: {', '.join(self.request.differs)}",
+                               "run `fab setup` for this host"))
+        return found
 
     def _deploy_plan(self, state: HostState, release: Release) -> Plan | None:
         """Stage and activation in one, as they will run; None: nothing to do."""
@@ -131,7 +141,7 @@ class Machine:
         with self.locked():
             state = self.state()
             decide.stale(state, request.base)
-            self._refuse([*host_faults(self.layout, self.site, state), *decide.deploy_faults(state, release)])
+            self._refuse([*self._faults(state), *decide.deploy_faults(state, release)])
             fetch = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached]
             if fetch or request.files:
                 self._apply(decide.fetch(state, fetch))

@@ -24,7 +24,7 @@ from weft.values import Generation
 
 def observe(layout: Layout, site: Site) -> HostState:
     """Everything the decisions need, in one pass."""
-    set_up = layout.entry.exists() and layout.live.is_symlink()
+    set_up = layout.entry.exists() and layout.live.is_symlink() and (layout.state / "site.json").exists()
     slot = os.path.basename(os.readlink(layout.live)) if set_up else ""
     slots = {s: slot_generation(layout, s) for s in SLOTS} if set_up else {}
     generations = read_generations(layout)
@@ -32,7 +32,9 @@ def observe(layout: Layout, site: Site) -> HostState:
     state = HostState(
         app=layout.app, host=socket.gethostname(), engine=__version__, set_up=set_up, live=live, slot=slot, slots=slots,
         answers=health.ask(site.port, site, 5).to_json() if set_up else {"status": 0, "error": "not set up"},
-        generations=generations, drift=(), disk_free=disk_free(layout), python=python_version(site.python),
+        generations=generations, drift=(), disk_free=disk_free(layout),
+        # Before set-up nobody with the right to has said which Python that is: root does not run it.
+        python=python_version(site.python) if set_up else "",
         cached=frozenset(names(layout.cache)), sealed=frozenset(n for n in names(layout.root / "releases")
                                                               if seal(layout.release(n)).exists()),
         layers=frozenset(n for n in names(layout.root / "layers") if seal(layout.layer(n)).exists()),

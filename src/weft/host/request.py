@@ -15,6 +15,9 @@ from weft.values import Release, Version, app_name
 
 MOST = 4 << 20
 _COMMON = {"protocol", "verb", "app", "by", "site"}
+# What a deploy may choose for itself. The rest decides what root runs and where: only `setup` may change it, and `setup` is
+# not reached through the sudo rule.
+FREE = {"health", "variant", "settings", "watch", "confirm"}
 VERBS = {
     "setup": {"deploy_user", "authorized_key"}, "observe": {"release", "rollback"}, "stage": {"release", "base", "files"},
     "activate": {"generation", "base"}, "confirm": {"generation"}, "revert": {"generation"}, "rollback": {"to", "base"},
@@ -37,6 +40,7 @@ class Request:
     stream: BinaryIO | None = None
     deploy_user: str = "root"
     authorized_key: str = ""
+    differs: tuple[str, ...] = ()
 
     def need_release(self) -> Release:
         if self.release is None:
@@ -44,7 +48,7 @@ class Request:
         return self.release
 
 
-def read(stream: BinaryIO, prefix: str) -> Request:
+def read(stream: BinaryIO, prefix: str, setting_up: bool = False) -> Request:
     """The request line; the announced files' bytes stay on the stream. Raises Refused."""
     line = stream.readline(MOST + 1)
     if len(line) > MOST:
@@ -53,10 +57,10 @@ def read(stream: BinaryIO, prefix: str) -> Request:
         said = json.loads(line)
     except ValueError:
         raise Refused("the request is not a line of JSON") from None
-    return parse(said, prefix, stream)
+    return parse(said, prefix, stream, setting_up or bool(prefix))
 
 
-def parse(said: Any, prefix: str, stream: BinaryIO | None = None) -> Request:
+def parse(said: Any, prefix: str, stream: BinaryIO | None = None, may_set_up: bool = False) -> Request:
     """Everything in it is checked here; what comes out can be used in paths and argument vectors."""
     if not isinstance(said, dict):
         raise Refused("the request is not a JSON object")
@@ -66,6 +70,8 @@ def parse(said: Any, prefix: str, stream: BinaryIO | None = None) -> Request:
     verb = said.get("verb")
     if verb not in VERBS:
         raise Refused(f"verb {verb!r} is unknown; known: {', '.join(VERBS)}")
+    if verb == "setup" and not may_set_up:
+        raise Refused("setup is not done through the installed engine", "run `fab setup` with an account that may become root")
     odd = set(said) - _COMMON - VERBS[verb]
     if odd:
         raise Refused(f"{verb} does not know: {', '.join(sorted(odd))}")
@@ -75,13 +81,26 @@ def parse(said: Any, prefix: str, stream: BinaryIO | None = None) -> Request:
         rollback = _rollback(said.get("rollback"))
     except UsageError as error:
         raise Refused(error.message, error.hint) from None
-    site = parse_site(app, said.get("site"), prefix)
+    said_site, differs = (said.get("site"), ()) if may_set_up else as_set_up(Layout(app, prefix), said.get("site"))
+    site = parse_site(app, said_site, prefix)
     release = Release.from_json(said["release"]) if said.get("release") is not None else None
     if release and release.app != app:
         raise Refused(f"the manifest is of {release.app}, the request is for {app}")
-    return Request(verb, _by(said.get("by")), Layout(app, prefix), site, said["site"], release, rollback,
+    return Request(verb, _by(said.get("by")), Layout(app, prefix), site, said_site, release, rollback,
                    _number(said, "base", None), _number(said, "generation", -1), to, _files(said.get("files", []), release),
-                   stream, str(said.get("deploy_user", "root")), str(said.get("authorized_key", "")))
+                   stream, str(said.get("deploy_user", "root")), str(said.get("authorized_key", "")), differs)
+
+
+def as_set_up(layout: Layout, said: Any) -> tuple[Any, tuple[str, ...]]:
+    """The environment with all that is not FREE as the host was set up with, and the names of what was asked otherwise."""
+    try:
+        kept = json.loads((layout.state / "site.json").read_text())
+    except (OSError, ValueError):
+        return said, ()
+    if not isinstance(said, dict) or not isinstance(kept, dict):
+        return said, ()
+    bound = [key for key in kept if key not in FREE and key in said]
+    return {**said, **{key: kept[key] for key in bound}}, tuple(key for key in bound if said[key] != kept[key])
 
 
 def _by(value: Any) -> str:

@@ -3,11 +3,13 @@ first, does only what is missing, and says what it did."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pwd
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +21,7 @@ from weft.host.commands import INSTALLER, CommandFailed, run
 from weft.host.layout import seal
 from weft.host.observe import account_exists, python_version
 from weft.host.stage import finish, make_venv, write_generation
-from weft.host.work import Work, empty_folder, give
+from weft.host.work import Work, empty_folder, give, seize
 from weft.servers import SLOTS, find
 from weft.values import Generation
 
@@ -43,11 +45,29 @@ def prepare(work: Work, deploy_user: str, key: str) -> list[str]:
         raise Refused("; ".join(what for what, _ in missing), " ; ".join(dict.fromkeys(how for _, how in missing)))
     if not python_version(work.site.python):
         raise Refused(f"there is no Python at {work.site.python}", "correct `python` in deploy/NAME.toml")
+    taken = taken_ports(work)
+    if taken:
+        raise Refused(f"port {' and port '.join(map(str, taken))} of this host {'is' if len(taken) == 1 else 'are'} in use by another program",
+                      "end it, or set `port` or `doors` in [site] of deploy/NAME.toml to free ones")
     did: list[str] = []
     if work.layout.privileged and not work.layout.prefix:
         did += accounts(work, deploy_user, key) + engine() + sudo_rule(deploy_user)
     did += folders(work) + placeholder(work)
     return did + site_files(work)
+
+
+def taken_ports(work: Work) -> list[int]:
+    """Ports the site needs that somebody else listens on; the server's own are not asked for while it runs."""
+    if processes.parent_pid(find(work.site.server).pidfile(work.site)):
+        return []
+    taken = []
+    for address, port in [("", work.site.port), *(("127.0.0.1", door) for door in work.site.doors)]:
+        try:
+            socket.create_server((address, port)).close()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                taken.append(port)
+    return taken
 
 
 def accounts(work: Work, deploy_user: str, key: str) -> list[str]:
@@ -138,10 +158,11 @@ def placeholder(work: Work) -> list[str]:
     if not seal(place).exists():
         empty_folder(layout, place, work.installer)
         make_venv(work, place)
+        seize(layout, place)
         (place / "entry").mkdir()
         (place / "entry" / "placeholder.wsgi").write_text(_PLACEHOLDER)
         (place / "entry.json").write_text(json.dumps({"entry": "entry/placeholder.wsgi"}))
-        finish(layout, place, {"release": "placeholder"})
+        finish(place, {"release": "placeholder"})
     write_generation(work, Generation(0, "placeholder", "0", "", "good").to_json())
     for slot in SLOTS:
         durable.link(layout.slot(slot) / "generation", "../../generations/0")

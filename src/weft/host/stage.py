@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any, Sequence
@@ -15,6 +16,9 @@ from weft.host.commands import CommandFailed, ids, run
 from weft.host.layout import Layout, seal
 from weft.host.work import Work, empty_folder, remove, seize
 from weft.values import Artifact, Release
+
+
+MOST_TOOL = 100 << 20
 
 
 class Fetch:
@@ -88,6 +92,8 @@ class Tools:
         remove(place)
         place.mkdir(mode=0o755)
         with zipfile.ZipFile(cached(self.work.layout, artifact)) as wheel:
+            if sum(each.file_size for each in wheel.infolist()) > MOST_TOOL:
+                raise Refused(f"{artifact.name} unpacks to more than {MOST_TOOL >> 20} MB")
             wheel.extractall(place)
         seize(self.work.layout, place)
         durable.sync_tree(place)
@@ -100,20 +106,27 @@ class Tools:
 
 
 def pip_install(work: Work, python: str, wheels: Sequence[Artifact], place: Path, extra: Sequence[str]) -> None:
-    """pip, unprivileged, in hash mode, from files only: no index, no build, no dependency that was not locked."""
+    """pip, unprivileged, in hash mode, from files only: no index, no build, no dependency that was not locked.
+
+    What it reads is root's; what it may write is `place`, which is its own until it is seized."""
     _artifact, tool = installer(work)
-    folder = place / ".wheels"
-    empty_folder(work.layout, folder, work.installer)
+    wanted = Path(tempfile.mkdtemp(prefix=".weft-tmp-wheels-", dir=work.layout.cache))
+    wanted.chmod(0o755)
     lines = []
     for each in wheels:
-        os.symlink(cached(work.layout, each), folder / each.basename)
-        lines.append(f"{folder / each.basename} --hash=sha256:{each.sha256}\n")
-    (folder / "requirements.txt").write_text("".join(lines))
-    run([python, "-I", str(tool / "pip"), "install", "--isolated", "--no-input", "--disable-pip-version-check", "--no-cache-dir",
-         "--no-index", "--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-compile", "--progress-bar", "off",
-         "--no-warn-script-location", *extra, "-r", str(folder / "requirements.txt")],
-        "pip install", work.layout, work.installer, environment={"HOME": str(folder), "TMPDIR": str(folder)})
-    remove(folder)
+        os.symlink(cached(work.layout, each), wanted / each.basename)
+        lines.append(f"{wanted / each.basename} --hash=sha256:{each.sha256}\n")
+    (wanted / "requirements.txt").write_text("".join(lines))
+    scratch = place / ".scratch"
+    empty_folder(work.layout, scratch, work.installer)
+    try:
+        run([python, "-I", str(tool / "pip"), "install", "--isolated", "--no-input", "--disable-pip-version-check", "--no-cache-dir",
+             "--no-index", "--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-compile", "--progress-bar", "off",
+             "--no-warn-script-location", *extra, "-r", str(wanted / "requirements.txt")],
+            "pip install", work.layout, work.installer, environment={"HOME": str(scratch), "TMPDIR": str(scratch)})
+    finally:
+        remove(wanted)
+        remove(scratch)
 
 
 def compile_all(work: Work, tree: Path) -> None:
@@ -138,16 +151,16 @@ class Layer:
         site = place / "site"
         pip_install(self.work, self.work.site.python, release.of_kind("dependency"), place, ["--target", str(site)])
         compile_all(self.work, site)
-        finish(self.work.layout, place, {"layer": layer, "python": release.python})
+        seize(self.work.layout, place)
+        finish(place, {"layer": layer, "python": release.python})
 
     def undo(self, layer: str) -> None:
         if not seal(self.work.layout.layer(layer)).exists():
             remove(self.work.layout.layer(layer))
 
 
-def finish(layout: Layout, place: Path, said: dict[str, Any]) -> None:
-    """Root's, durable, and only then sealed."""
-    seize(layout, place)
+def finish(place: Path, said: dict[str, Any]) -> None:
+    """Durable, and only then sealed; the tree has been seized before."""
     durable.sync_tree(place)
     durable.write(seal(place), json.dumps(said, sort_keys=True) + "\n", 0o444)
 
@@ -164,16 +177,17 @@ class InstallRelease:
         place = work.layout.release(release)
         empty_folder(work.layout, place, work.installer)
         make_venv(work, place)
+        pip_install(work, str(place / "venv/bin/python"), said.of_kind("wheel"), place, [])
+        compile_all(work, place / "venv" / "lib")
+        seize(work.layout, place)
         if said.of_kind("dependency"):
             site = work.layout.layer(said.layer) / "site"
             packages = next((place / "venv" / "lib").glob("python3*/site-packages"))
             (packages / "weft-layer.pth").write_text(f"import site; site.addsitedir({str(site)!r})\n")
             (place / "layer.txt").write_text(f"{site}\n")
-        pip_install(work, str(place / "venv/bin/python"), said.of_kind("wheel"), place, [])
-        compile_all(work, place / "venv" / "lib")
         self._entry(place, said)
         (place / "manifest.json").write_text(json.dumps(said.to_json(), sort_keys=True))
-        finish(work.layout, place, {"release": release})
+        finish(place, {"release": release})
 
     def _entry(self, place: Path, said: Release) -> None:
         entry: dict[str, str] = {"callable": said.callable}

@@ -40,14 +40,28 @@ def give(layout: Layout, path: Path, account: str, mode: int) -> None:
 
 
 def seize(layout: Layout, tree: Path) -> None:
-    """Make a tree root's, and nobody else's to write: after what installed it has ended, and before it is sealed."""
-    for folder, dirs, files in os.walk(tree, topdown=True):
-        for name in [".", *dirs, *files]:
-            path = os.path.join(folder, name)
-            if layout.privileged:
-                os.lchown(path, 0, 0)
-            if not os.path.islink(path):
-                os.chmod(path, (os.lstat(path).st_mode & 0o755) | 0o444 | (0o111 if os.path.isdir(path) else 0))
+    """Make a tree root's, and nobody else's to write: after what installed it has ended, and before root writes into it.
+
+    By descriptors and without following links: whoever still holds the tree must not lead root elsewhere."""
+    for _folder, dirs, files, here in os.fwalk(tree, topdown=True, follow_symlinks=False):
+        _take_over(layout, here, directory=True)
+        for name in [*dirs, *files]:
+            try:
+                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=here)
+            except OSError:
+                if layout.privileged:
+                    os.chown(name, 0, 0, dir_fd=here, follow_symlinks=False)
+                continue
+            try:
+                _take_over(layout, fd, name in dirs)
+            finally:
+                os.close(fd)
+
+
+def _take_over(layout: Layout, fd: int, directory: bool) -> None:
+    if layout.privileged:
+        os.fchown(fd, 0, 0)
+    os.fchmod(fd, (os.fstat(fd).st_mode & 0o755) | (0o555 if directory else 0o444))
 
 
 def empty_folder(layout: Layout, path: Path, account: str) -> None:

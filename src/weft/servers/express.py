@@ -89,8 +89,8 @@ CustomLog {site.prefix}/var/log/access.log weft
     Require all denied
 </Directory>
 {KEEP_CHILDREN}
-StartServers 2
-ThreadsPerChild 75
+StartServers 3
+ThreadsPerChild 50
 MaxRequestWorkers 150
 IncludeOptional {self._home(site)}/sites/*.conf
 """
