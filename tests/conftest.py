@@ -4,6 +4,8 @@ import pytest
 
 from tests import factory
 
+pytest_plugins = ["tests.skips"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_git_configuration():

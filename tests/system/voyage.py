@@ -49,12 +49,12 @@ class Voyage:
         self.commit("The fleet")
         return self.project
 
-    def environment(self, path="/health", contains="", more="", watch=0.5):
+    def environment(self, path="/health", contains="", aliases=(), watch=0.5):
         (self.project / "deploy").mkdir(exist_ok=True)
         hosts = json.dumps([h.name for h in self.fleet.hosts])
         (self.project / "deploy/production.toml").write_text(
-            f'server = "mod_wsgi"\nhosts = {hosts}\nuser = "deploy"\nidentity = "{self.fleet.key}"\n{more}\n'
-            f"[site]\nhostname = \"app.example.org\"\n[rollout]\nwatch = {watch}\n"
+            f'server = "mod_wsgi"\nhosts = {hosts}\nuser = "deploy"\nidentity = "{self.fleet.key}"\n'
+            f"[site]\nhostname = \"app.example.org\"\naliases = {json.dumps(list(aliases))}\n[rollout]\nwatch = {watch}\n"
             f"[health]\npath = \"{path}\"\ncontains = '{contains}'\n")
 
     def inv(self, *words, check=True):
@@ -83,7 +83,7 @@ class Voyage:
         done = self.fleet.run([tool("fab"), *words], cwd=self.project, env=self.env, check=False, timeout=timeout)
         output = done.stdout + done.stderr
         assert done.returncode == code, f"fab {' '.join(words)} -> {done.returncode}\n{output}"
-        assert "Traceback (most recent call last)" not in done.stderr, output
+        assert "a bug in weft" not in output and "/weft/rollout/" not in output, output
         return output
 
     def prepare(self):

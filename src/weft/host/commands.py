@@ -71,5 +71,20 @@ def _last_line(output: str) -> str:
     return lines[-1].strip()[:300] if lines else ""
 
 
-def _tail(output: str, lines: int = 25) -> list[str]:
+def application_frames(lines: Sequence[str]) -> list[str]:
+    """A traceback without the frames that lead into the application: those of weft's entry and of Python's runner."""
+    out: list[str] = []
+    skipping = False
+    for line in lines:
+        frame = line.startswith('  File "')
+        if frame:
+            skipping = any(f'"{name}"' in line for name in ("<string>", "<frozen runpy>")) or '/entry.wsgi"' in line
+        elif not line.startswith("    "):
+            skipping = False
+        if not skipping:
+            out.append(line)
+    return out
+
+
+def _tail(output: str, lines: int = 40) -> list[str]:
     return output.splitlines()[-lines:]

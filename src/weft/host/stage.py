@@ -12,7 +12,7 @@ from typing import Any, Sequence
 
 from weft import durable
 from weft.errors import FailedUndone, Refused
-from weft.host.commands import CommandFailed, ids, run
+from weft.host.commands import CommandFailed, application_frames, ids, run
 from weft.host.layout import Layout, seal
 from weft.host.work import Work, empty_folder, remove, seize
 from weft.values import Artifact, Release
@@ -251,7 +251,7 @@ class ImportCheck:
                 site.account, site.health.timeout, {"WEFT_CHECK_GENERATION": str(place), "HOME": "/"})
         except CommandFailed as error:
             raise FailedUndone(error.message, "mend the release, then release and deploy it under a new version",
-                               details=error.details) from None
+                               details=application_frames(error.details or [])[-25:]) from None
 
     def undo(self, generation: int) -> None:
         pass

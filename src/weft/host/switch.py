@@ -10,7 +10,7 @@ from typing import Any
 from weft import durable
 from weft.errors import FailedUndone, Refused
 from weft.host import health, processes
-from weft.host.commands import ids
+from weft.host.commands import application_frames, ids
 from weft.host.observe import read_json
 from weft.host.work import Work
 from weft.servers import find
@@ -67,7 +67,7 @@ def wait_ready(work: Work, slot: str, generation: int) -> None:
         failed = [m for m in marks if m.state == "failed" and m.generation == generation]
         if failed:
             raise FailedUndone(f"the application failed to start: {failed[0].text.strip().splitlines()[-1]}",
-                               "mend the release; its traceback is above", details=failed[0].text.splitlines()[-25:])
+                               "mend the release; its traceback is above", details=application_frames(failed[0].text.splitlines())[-25:])
         strays = {m.pid for m in marks if m.generation != generation}
         if strays:
             processes.terminate(strays, parent, uid, 0)

@@ -1,0 +1,40 @@
+# The two commands of the README, and what the machines need for all of the tests.
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+QUICK = -m "not system and not slow"
+JOBS ?= 2
+
+.PHONY: demo test quick system clean packages
+
+$(VENV)/made: pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "weft needs Python 3.11 or later: make PYTHON=python3.11 ..." >&2; exit 2; }
+	@echo "making $(VENV) with weft and its dependencies"
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+# The main job on this machine, in under two minutes; no root.
+demo: $(VENV)/made
+	@$(RUN) -m weft.demo
+
+# All tests that this machine can run. The quick ones answer first, within a minute.
+test: $(VENV)/made
+	@$(RUN) -m pytest -q -n $(JOBS) $(QUICK) --skips-file=.pytest_cache/skips
+	@$(RUN) -m pytest -q -n $(JOBS) -m "slow and not system" --skips-file=.pytest_cache/skips
+	@$(RUN) -m pytest -q -m system --skips-file=.pytest_cache/skips
+	@$(RUN) -m tests.skips .pytest_cache/skips
+
+quick: $(VENV)/made
+	@$(RUN) -m pytest -q -n $(JOBS) $(QUICK)
+
+system: $(VENV)/made
+	@$(RUN) -m pytest -q -m system
+
+# What the system tests need of Debian; run as root.
+packages:
+	apt-get install -y -q --no-install-recommends apache2 libapache2-mod-wsgi-py3 curl git iproute2 mercurial openssh-client openssh-server \
+	  postgresql python3-venv sudo
+
+clean:
+	rm -rf $(VENV) .pytest_cache build dist src/*.egg-info

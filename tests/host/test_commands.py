@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+
+from weft.host.commands import CommandFailed, application_frames, run
+from weft.host.layout import Layout
+
+HERE = Layout("shop", "/nowhere")
+
+
+def test_a_traceback_starts_where_the_application_does():
+    lines = ["Traceback (most recent call last):", '  File "<string>", line 1, in <module>', '  File "<frozen runpy>", line 291, in run_path',
+             '  File "/var/app/shop/entry.wsgi", line 1, in _load', "    found = _import(release)", "            ^^^^",
+             '  File "/x/shop/app.py", line 1, in <module>', "    import nope", "ModuleNotFoundError: No module named 'nope'"]
+    assert application_frames(lines) == [lines[0], *lines[6:]]
+
+
+def test_a_command_that_fails_shows_its_last_lines_and_one_that_hangs_is_ended(tmp_path):
+    with pytest.raises(CommandFailed) as caught:
+        run(["/bin/sh", "-c", "echo one; echo two >&2; exit 3"], "trying", HERE)
+    assert caught.value.message == "trying: two" and caught.value.details == ["one", "two"]
+    mark = tmp_path / "child"
+    with pytest.raises(CommandFailed, match="not done after 0 s"):
+        run(["/bin/sh", "-c", f"(sleep 1; touch {mark}) & sleep 60"], "trying", HERE, timeout=0.3)
+    import time
+    time.sleep(1.2)
+    assert not mark.exists(), "an orphan went on"
+    with pytest.raises(CommandFailed, match="No such file"):
+        run(["/nowhere/x"], "trying", HERE)
+
+
+def test_a_command_gets_a_small_environment_of_its_own(monkeypatch):
+    monkeypatch.setenv("SECRET", "do-not-tell")
+    assert "SECRET" not in run(["/usr/bin/env"], "env", HERE)
+    assert Path("/nowhere").exists() is False
