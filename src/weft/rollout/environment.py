@@ -1,0 +1,73 @@
+"""An environment, ready to be worked on: everything its words mean, checked before any host is contacted."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from weft.config import load as config
+from weft.errors import UsageError
+from weft.rollout import transport
+from weft.rollout.hostrun import Job
+from weft.rollout.inventory import Inventory, inventory
+from weft.rollout.payload import Payload
+from weft.rollout.run import Policy, Progress, Rollout
+from weft.rollout.site import site
+from weft.rollout.transport import Access
+from weft.values import Version, app_name
+
+
+@dataclass(frozen=True)
+class Environment:
+    """hosts: what `--limit` left.  site: the table of the engine's protocol.  artifacts: the store's address."""
+
+    root: Path
+    app: str
+    name: str
+    hosts: Inventory
+    access: Access
+    site: dict[str, Any]
+    policy: Policy
+    artifacts: str
+
+    @property
+    def store(self) -> Any:
+        from weft.stores import open_store
+        return open_store(self.artifacts, self.root)
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What every request to the engine begins with."""
+        return {"app": self.app, "by": f"{getpass.getuser()}@{socket.gethostname()}", "site": self.site}
+
+    def job(self, verb: str, version: str = "", to: str = "") -> Job:
+        """Raises UsageError for a version that is none, Refused for one that is not in the store."""
+        payload = Payload(self.store, self.app, Version(version)) if verb == "deploy" else None
+        return Job(verb, self.request, partial(transport.open, access=self.access), payload, to, self.access.again)
+
+    def rollout(self, job: Job, progress: Progress) -> Rollout:
+        return Rollout(self.hosts, job, self.policy, progress)
+
+
+def project_root(start: Path) -> Path:
+    """The nearest directory upwards with a pyproject.toml, where fab finds the fabfile too; else `start`."""
+    return next((place for place in [start, *start.parents] if (place / "pyproject.toml").is_file()), start)
+
+
+def load(root: Path, env: str = "", limit: str = "", fabric_config: Any = None) -> Environment:
+    """Raises UsageError, with file, line and the known words, for everything that is wrong with the configuration."""
+    project = config.project(root)
+    try:
+        app = app_name(project["name"])
+    except UsageError as error:
+        raise project.wrong("name", error.message, error.hint) from None
+    layer = config.environment(root, env)
+    again = f" --env {layer['name']}" if len(config.environments(root)) > 1 else ""
+    return Environment(
+        root, app, layer["name"], inventory(layer).limit(limit),
+        transport.access(layer, root, fabric_config, again), site(layer, app),
+        Policy(layer["rollout.waves"], layer["rollout.parallel"], layer["rollout.max_fail"]), project["artifacts"])

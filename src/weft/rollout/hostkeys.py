@@ -1,0 +1,98 @@
+"""Which host keys are trusted, and the two refusals: a key that is not known, and one that has changed.
+
+The project's file comes first, then the user's, then the system's. Where two files disagree about a host's key, the
+first one counts: the project decides for everybody who deploys it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Iterable
+
+from weft.errors import Refused
+
+USER = Path("~/.ssh/known_hosts")
+SYSTEM = Path("/etc/ssh/ssh_known_hosts")
+
+
+def key_name(address: str, port: int) -> str:
+    """How known_hosts writes a host: the port is named unless it is 22."""
+    return address if port == 22 else f"[{address}]:{port}"
+
+
+class Known:
+    """The keys of several known_hosts files, read once for all hosts."""
+
+    def __init__(self, files: Iterable[Path]):
+        from paramiko.hostkeys import HostKeys
+        self.files: list[tuple[Path, Any]] = []
+        for path in (each.expanduser() for each in files):
+            if path.is_file():
+                keys = HostKeys()
+                keys.load(str(path))
+                self.files.append((path, keys))
+
+    def find(self, name: str) -> list[tuple[Path, Any]]:
+        """The keys for a host with the file each is from; the one that counts first for every type."""
+        return [(path, key) for path, keys in self.files for key in (keys.lookup(name) or {}).values()]
+
+    def prime(self, client: Any, name: str) -> None:
+        """Give a paramiko client the keys of the one host that it will connect to."""
+        for _path, key in reversed(self.find(name)):
+            client.get_host_keys().add(name, key.get_name(), key)
+
+
+class Reject:
+    """Paramiko's policy for a host that no file knows: refuse with the fingerprint and the next move."""
+
+    def __init__(self, host: str, again: str = ""):
+        self.host, self.again = host, again
+
+    def missing_host_key(self, _client: Any, name: str, key: Any) -> None:
+        raise Refused(f"{self.host}: the host key of {name} is not known yet: {key.get_name()} {key.fingerprint}",
+                      f"compare with the host's own (ssh-keygen -lf on it), then: fab trust --host {self.host}{self.again}")
+
+
+class Capture:
+    """Paramiko's policy for looking at a key: it ends the connection before anything is authenticated."""
+
+    class Seen(Exception):
+        """Carries the key."""
+
+    def missing_host_key(self, _client: Any, _name: str, key: Any) -> None:
+        seen = self.Seen()
+        seen.key = key
+        raise seen
+
+
+def changed(host: str, name: str, key: Any, known: Known, again: str = "") -> Refused:
+    """The refusal for a key that is not the known one: somebody in between, or a host made anew."""
+    path, old = known.find(name)[0]
+    return Refused(
+        f"{host}: THE HOST KEY OF {name} HAS CHANGED: it shows {key.get_name()} {key.fingerprint}, but {path} has "
+        f"{old.get_name()} {old.fingerprint}",
+        f"somebody may stand between you and the host; only if you know that it was made anew: "
+        f"fab trust --host {host}{again}")
+
+
+def remember(path: Path, name: str, key: Any) -> None:
+    """Write a host's key to a known_hosts file in the place of all others it has there; other lines stay as they are."""
+    from weft import durable
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    kept = [text for text in (_without(line, name) for line in lines) if text is not None]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    durable.write(path, "\n".join([*kept, f"{name} {key.get_name()} {key.get_base64()}"]) + "\n", 0o644)
+
+
+def _without(line: str, name: str) -> str | None:
+    """The line without that host; None if nothing is left of it."""
+    names, space, rest = line.partition(" ")
+    if not space or line.startswith(("#", "@")):
+        return line
+    kept = [each for each in names.split(",") if each != name and not _hashed(each, name)]
+    return f"{','.join(kept)} {rest}" if kept else None
+
+
+def _hashed(entry: str, name: str) -> bool:
+    from paramiko.hostkeys import HostKeys
+    return entry.startswith("|1|") and HostKeys.hash_host(name, entry) == entry

@@ -1,0 +1,231 @@
+"""One host's part in a rollout: its phases, and what is known of it in the end.
+
+No method raises for what can go wrong with a host: the error is kept and the status says what it means.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, UsageError, WeftError
+from weft.plan import Plan
+from weft.rollout.inventory import Host
+from weft.rollout.payload import Payload, release_of
+from weft.rollout.transport import Channel
+
+# How often a confirmation is tried, each time over a fresh connection; the seconds between tries; and how many seconds
+# past its deadline a host that does not answer is still asked.
+TRIES, PAUSE, GRACE = 3, 1.0, 5.0
+# No generation has this number: to revert it changes nothing, but waits for the host's lock and tells the state.
+NONE = -1
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for all hosts of one rollout.
+
+    verb: "deploy", "rollback" or "status".  request: app, by and site, in every request.  open: gives a channel.
+    to: a rollback's version, "" for the one before.  again: what a command in a hint repeats, such as " --env staging".
+    """
+
+    verb: str
+    request: dict[str, Any]
+    open: Callable[[Host], Channel]
+    payload: Payload | None = None
+    to: str = ""
+    again: str = ""
+
+    @property
+    def site(self) -> dict[str, Any]:
+        return self.request["site"]
+
+    @property
+    def slow(self) -> float:
+        """Seconds that switching may take at the most; the host itself enforces the shorter ones it is made of."""
+        return 60 + 2 * self.site["health"]["timeout"] + self.site["longest_request"] + 2 * self.site["watch"]
+
+
+@dataclass
+class HostRun:
+    """status, as it goes on: "" → "current" (nothing to do) | "planned" → "staged" → "switching" → "switched";
+    "failed" (refused or undone, serves what it served), "lost" (to be settled), "reverted" (was taken back),
+    "stuck" (needs hands), "unknown" (not reached any more).
+
+    before, state: what observe saw first and what was heard last.  seconds: worked on this host.
+    """
+
+    host: Host
+    job: Job
+    event: Callable[[str, dict[str, Any]], None] = lambda name, event: None
+    status: str = ""
+    before: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+    plan: Plan | None = None
+    missing: list[str] = field(default_factory=list)
+    faults: list[dict[str, str]] = field(default_factory=list)
+    generation: int = NONE
+    error: WeftError | None = None
+    seconds: float = 0.0
+    switch_ms: float = 0.0
+    deadline: float = 0.0
+    _channel: Channel | None = None
+
+    def observe(self) -> None:
+        """Look, and have the plan made. Whatever is wrong becomes an error that refuses the rollout."""
+        try:
+            said = self._call("observe", self._wish())
+        except WeftError as error:
+            return self._already(error)
+        self.state = self.before = said["state"]
+        self.faults, self.missing = said["faults"], said["missing"]
+        self.plan = Plan.from_json(said["plan"]) if said["plan"] else None
+        self.status = "planned" if self.plan else "current"
+
+    def _wish(self) -> dict[str, Any]:
+        if self.job.verb == "rollback":
+            return {"release": None, "rollback": {"to": self.job.to}}
+        release = release_of(self.job.payload)
+        return {"release": release.to_json() if release else None}
+
+    def _already(self, error: WeftError) -> None:
+        """A host that serves already what is rolled back to refuses; in a fleet that is no fault but nothing to do."""
+        self.error, self.status = error, "failed"
+        if self.job.verb == "rollback" and self.job.to and self._channel:
+            self.look(keep=True)
+            live = live_of(self.state)
+            if live.get("version") == self.job.to and live.get("status") == "good":
+                self.before, self.error, self.status = self.state, None, "current"
+
+    def stage(self) -> None:
+        """Everything up to a generation that could be served. A failure leaves what is served as it is."""
+        payload = self.job.payload
+        try:
+            said = self._call("stage", {"release": payload.release.to_json(), "base": self.before["live"],
+                                        "files": payload.announce(self.missing)}, payload.streams(self.missing))
+        except WeftError as error:
+            self.error, self.status = error, "failed"
+            return
+        self.generation, self.state, self.status = said["generation"], said["state"], "staged"
+
+    def switch(self) -> None:
+        """Activate, then confirm over a fresh connection."""
+        self.status = "switching"
+        wish = {"to": self.job.to} if self.job.verb == "rollback" else {"generation": self.generation}
+        try:
+            said = self._call("rollback" if self.job.verb == "rollback" else "activate",
+                              {**wish, "base": self.before["live"]}, limit=self.job.slow)
+        except WeftError as error:
+            return self._failed(error)
+        self.generation, self.state = said["generation"], said["state"]
+        self.switch_ms, self.deadline = said.get("switch_ms", 0.0), said["deadline"]
+        self._confirm()
+
+    def _confirm(self) -> None:
+        for left in reversed(range(TRIES)):
+            try:
+                self.state = self._fresh("confirm", {"generation": self.generation})["state"]
+                self.status = "switched"
+                return
+            except WeftError as error:
+                if not left or isinstance(error, (FailedUndone, NeedsHands)):
+                    return self._failed(error, lost=not isinstance(error, (FailedUndone, NeedsHands)))
+            time.sleep(PAUSE)
+
+    def _failed(self, error: WeftError, lost: bool = False) -> None:
+        self.error = error
+        if isinstance(error, NeedsHands):
+            self.status = "stuck"
+        elif lost or not isinstance(error, (Refused, UsageError, FailedUndone)):
+            self.status = "lost"
+        else:
+            self.status = "failed"
+        if self.status != "lost":
+            self.look()
+            if self.status == "failed" and self.state.get("live") != self.before["live"]:
+                self.status = "stuck"
+
+    def settle(self) -> None:
+        """Take back, until it is known that the old release serves or that nobody can be asked any more."""
+        kept, end = self.error, time.monotonic() + max(self.deadline, self.job.site["confirm"]) + GRACE
+        self.revert()
+        while self.status == "lost" and time.monotonic() < end:
+            time.sleep(PAUSE)
+            self.revert()
+        self.status = {"reverted": "failed", "lost": "unknown"}.get(self.status, self.status)
+        self.error = kept if self.status != "stuck" else self.error
+
+    def revert(self) -> None:
+        """Take back what was switched here, confirmed or not. A host that refuses or is away keeps its status."""
+        try:
+            if self.status == "lost":
+                self.state = self._fresh("revert", {"generation": NONE}, self.job.slow)["state"]
+            if self.state["live"] != self.before["live"]:
+                self._take_back(self.state["live"])
+        except NeedsHands as error:
+            self.error, self.status = error, "stuck"
+        except WeftError as error:
+            self.error = error
+        else:
+            self.status = "reverted"
+            self.event(self.host.name, {"event": "log", "text": f"serves {serves(self.state)} again"})
+
+    def _take_back(self, live: int) -> None:
+        """`revert` knows the way back of a trial, and of a deploy; a confirmed rollback is undone by switching again."""
+        if self.generation not in (NONE, live):
+            raise NeedsHands(f"{self.host.name}: generation {live} is served, which this rollout did not bring", "fab status")
+        if self.job.verb == "deploy" or live_of(self.state).get("status") == "pending":
+            self.state = self._fresh("revert", {"generation": live}, self.job.slow)["state"]
+        else:
+            wish = {"generation": self.before["live"], "base": live}
+            number = self._fresh("activate", wish, self.job.slow)["generation"]
+            self.state = self._fresh("confirm", {"generation": number})["state"]
+        if self.state["live"] != self.before["live"]:
+            raise NeedsHands(f"{self.host.name} went back to {serves(self.state)} instead of {serves(self.before)}",
+                             "fab status")
+
+    def look(self, keep: bool = False) -> None:
+        """What is served now, over the open connection if `keep`; where nobody answers, the last word stays."""
+        try:
+            call = self._call if keep else self._fresh
+            self.state = call("observe", {"release": None})["state"]
+        except WeftError:
+            pass
+
+    def close(self) -> None:
+        if self._channel:
+            self._channel.close()
+            self._channel = None
+
+    def _fresh(self, verb: str, wish: dict[str, Any], limit: float = 120.0) -> dict[str, Any]:
+        self.close()
+        return self._call(verb, wish, limit=limit)
+
+    def _call(self, verb: str, wish: dict[str, Any], files: Any = (), limit: float = 900.0) -> dict[str, Any]:
+        start, name, failed = time.monotonic(), self.host.name, True
+        self.event(name, {"event": "phase", "verb": verb})
+        try:
+            self._channel = self._channel or self.job.open(self.host)
+            result = self._channel.exec({"verb": verb, **self.job.request, **wish}, files,
+                                        lambda event: self.event(name, event), limit)
+            failed = False
+            return result
+        except WeftError as error:
+            if verb != "observe":  # what observe finds is told all at once, by the error that refuses the rollout
+                self.event(name, {"event": "error", "text": error.message})
+            raise
+        finally:
+            self.seconds += time.monotonic() - start
+            self.event(name, {"event": "end", "verb": verb, "failed": failed})
+
+
+def live_of(state: dict[str, Any]) -> dict[str, Any]:
+    """The record of the generation that a host serves; {} where it serves none."""
+    return next((each for each in state.get("generations", ()) if each["number"] == state.get("live")), {})
+
+
+def serves(state: dict[str, Any]) -> str:
+    """The version that a host serves, in words; generation 0 is the placeholder of `fab setup`."""
+    live = live_of(state)
+    return live["version"] if live.get("number") else "nothing yet" if state else "unknown"

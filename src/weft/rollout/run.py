@@ -1,0 +1,148 @@
+"""The phases of a rollout over all its hosts: observe, show, stage, waves, and the way back.
+
+Between two phases stands a barrier: no host goes on before all hosts have come so far.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Iterable, Protocol, Sequence
+
+from weft.errors import WeftError
+from weft.rollout import verdict
+from weft.rollout.hostrun import HostRun, Job
+from weft.rollout.inventory import Host, waves
+from weft.rollout.pool import Stop, each
+
+
+class Progress(Protocol):
+    """What a person sees while it runs; rollout/show.py has a live one, a plain one and a silent one. Thread-safe."""
+
+    def phase(self, text: str) -> None:
+        """A new phase of all hosts."""
+
+    def host(self, name: str, event: dict[str, Any]) -> None:
+        """An event of one host: the engine's own, or {"event": "phase" | "end" | "error"} from here."""
+
+    def plans(self, runs: Sequence[HostRun]) -> None:
+        """What will be done, before anything is."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """sizes: of the waves.  parallel: hosts at once.  max_fail: hosts after the first wave that may fail."""
+
+    sizes: Sequence[str]
+    parallel: int = 16
+    max_fail: int = 0
+
+
+class Rollout:
+    """One `fab deploy` or `fab rollback`. `run` returns when nothing is in flight any more."""
+
+    def __init__(self, hosts: Iterable[Host], job: Job, policy: Policy, progress: Progress):
+        self.job, self.policy, self.progress = job, policy, progress
+        self.stop = Stop(lambda: progress.phase("interrupted: nothing new is started, what is in flight is finished "
+                                                "(again: leave at once)"))
+        self.runs = [HostRun(host, job, progress.host) for host in hosts]
+        self.begun = False  # whether any host may have been changed
+
+    def run(self, plan_only: bool = False) -> dict[str, Any]:
+        """The result for `--json`. Raises the error that the exit code comes from.
+
+        Refused or a bug before anything was changed, FailedUndone, NeedsHands, OutcomeUnknown, Interrupted.
+        """
+        try:
+            with self.stop.listening():
+                self._run(plan_only)
+        except KeyboardInterrupt as pressed:
+            raise verdict.interrupted(self.job, self.runs) from (self.stop.cause or pressed)
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+        if self.stop:
+            raise verdict.interrupted(self.job, self.runs) from self.stop.cause
+        return verdict.planned(self.runs) if plan_only else verdict.judge(self.job, self.runs)
+
+    def close(self) -> None:
+        """End all connections. After a second Ctrl-C they are left to the end of the program."""
+        self._each(self.runs, HostRun.close, heed=False)
+
+    def _run(self, plan_only: bool) -> None:
+        self.observe()
+        if self.stop or not self.todo:
+            return
+        self.progress.plans(self.runs)
+        if plan_only:
+            return
+        self.begun = True
+        if self.job.verb == "deploy":
+            self.stage()
+        if not self.stop:
+            self.switch()
+
+    @property
+    def todo(self) -> list[HostRun]:
+        """The hosts that are not yet what is wanted."""
+        return [run for run in self.runs if run.status != "current"]
+
+    def observe(self) -> None:
+        """All hosts at once. Raises one error with all faults of all hosts, and of the release in its store."""
+        self.progress.phase(f"looking at {_count(self.runs)}")
+        self._each(self.runs, HostRun.observe)
+        if self.stop:
+            return
+        faults = [run.error for run in self.runs if run.error]
+        faults += verdict.faults(self.runs) + verdict.uneven(self.job, self.runs)
+        if self.job.payload and self.job.verb == "deploy" and (faults or self.todo):
+            faults += _raised(self.job.payload.verify)
+        if faults:
+            raise verdict.refused(faults, self.runs)
+
+    def stage(self) -> None:
+        """All hosts at once; what is served does not change. Raises if one of them is not ready."""
+        self.progress.phase(f"staging on {_count(self.todo)}")
+        self._each(self.todo, HostRun.stage)
+        failed = [run for run in self.runs if run.status == "failed"]
+        if failed and not self.stop:
+            raise verdict.not_staged(self.job, self.runs)
+
+    def switch(self) -> None:
+        """Wave after wave; when the budget trips, all that were switched go back."""
+        cut = waves([run.host for run in self.todo], self.policy.sizes)
+        by_host = {run.host: run for run in self.runs}
+        for n, wave in enumerate(cut, 1):
+            names = ", ".join(host.name for host in wave)
+            self.progress.phase(f"wave {n} of {len(cut)}: {names}" + (" (canary)" if n == 1 and len(cut) > 1 else ""))
+            self._each([by_host[host] for host in wave], HostRun.switch)
+            if self.stop:
+                return
+            if verdict.tripped(self.runs, n, self.policy.max_fail):
+                return self.back()
+            self._settle()
+
+    def back(self) -> None:
+        """Rollback-all: every host that this rollout has switched, and every one whose answer was lost."""
+        gone = [run for run in self.runs if run.status in ("switched", "lost")]
+        if gone:
+            self.progress.phase(f"going back on {_count(gone)}")
+            self._each(gone, lambda run: run.settle() if run.status == "lost" else run.revert(), heed=False)
+
+    def _settle(self) -> None:
+        self._each([run for run in self.runs if run.status == "lost"], HostRun.settle, heed=False)
+
+    def _each(self, runs: Sequence[HostRun], work: Callable[[HostRun], Any], heed: bool = True) -> None:
+        each(runs, work, self.policy.parallel, self.stop, heed)
+
+
+def _raised(work: Callable[[], Any]) -> list[WeftError]:
+    try:
+        work()
+    except WeftError as error:
+        return [error]
+    return []
+
+
+def _count(runs: Sequence[HostRun]) -> str:
+    return runs[0].host.name if len(runs) == 1 else f"{len(runs)} hosts"

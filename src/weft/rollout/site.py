@@ -1,0 +1,80 @@
+"""The `site` table of the engine's protocol, from an environment: what a host must know of it. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from weft.config.load import Layer
+
+_SIMPLE = {"processes": "workers.processes", "threads": "workers.threads",
+           "longest_request": "workers.longest_request", "watch": "rollout.watch", "confirm": "rollout.confirm"}
+_HOSTNAME = re.compile(r"[A-Za-z0-9*](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
+_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}", re.ASCII)
+
+
+def site(env: Layer, app: str) -> dict[str, Any]:
+    """Raises UsageError, with file and line, for a value that has the right type but no sense."""
+    _check(env)
+    # Under a prefix there is no account of the application's own: all is the user's, or nobody's where root starts it.
+    account = env["account"] or ("nobody" if env["transport"] == "local" else app)
+    return {
+        "server": env["server"], "account": account, "python": env["python"],
+        "hostname": env["site.hostname"] or app, "aliases": list(env["site.aliases"]),
+        "port": env["site.port"], "doors": list(env["site.doors"]),
+        "health": {"path": env["health.path"], "contains": env["health.contains"],
+                   "good": env["health.good"], "timeout": env["health.timeout"]},
+        "variant": env["variant"] or env["name"].upper().replace("-", "_"),
+        "settings": settings(env),
+        **{name: env[key] for name, key in _SIMPLE.items()},
+    }
+
+
+def settings(env: Layer) -> dict[str, dict[str, str]]:
+    """[settings.SECTION] as texts, the way an ini holds them: true and false in lower case, lists one a line."""
+    out: dict[str, dict[str, str]] = {}
+    for section, values in env["settings"].items():
+        if not isinstance(values, dict):
+            raise env.wrong("settings", f"{section!r} stands outside of a section",
+                            f"write it as [settings.SECTION] with {section} = … below")
+        out[section] = {key: _text(env, f"{section}.{key}", value) for key, value in values.items()}
+    return out
+
+
+def _text(env: Layer, key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    if isinstance(value, list) and all(isinstance(each, (str, int, float)) for each in value):
+        return "\n".join(_text(env, key, each) for each in value)
+    raise env.wrong("settings", f"{key} is a {type(value).__name__}, which an ini cannot hold",
+                    "give a text, a number, true or false, or a list of those")
+
+
+def _check(env: Layer) -> None:
+    for key in ("site.hostname", "account"):
+        shape = _HOSTNAME if key == "site.hostname" else _ACCOUNT
+        if env[key] and not shape.fullmatch(env[key]):
+            raise env.wrong(key, f"{env[key]!r} is not {'a host name' if shape is _HOSTNAME else 'an account name'}")
+    for alias in env["site.aliases"]:
+        if not _HOSTNAME.fullmatch(alias):
+            raise env.wrong("site.aliases", f"{alias!r} is not a host name")
+    if env["site.doors"] and (len(env["site.doors"]) != 2 or not all(isinstance(d, int) for d in env["site.doors"])):
+        raise env.wrong("site.doors", f"expected two port numbers, got {env['site.doors']!r}",
+                        "give for example [8101, 8102], or leave it out")
+    if not env["health.path"].startswith("/"):
+        raise env.wrong("health.path", f"{env['health.path']!r} does not start with '/'")
+    if not env["python"].startswith("/"):
+        raise env.wrong("python", f"{env['python']!r} is not an absolute path", 'give for example "/usr/bin/python3"')
+    _above_zero(env)
+
+
+def _above_zero(env: Layer) -> None:
+    for key in ("workers.processes", "workers.threads", "health.good", "health.timeout", "rollout.confirm",
+                "rollout.parallel", "connect_timeout"):
+        if env[key] < 1:
+            raise env.wrong(key, "must be 1 or more")
+    for port in [env["site.port"], *env["site.doors"]]:
+        if not 1 <= port <= 65535:
+            raise env.wrong("site.port" if port == env["site.port"] else "site.doors", f"{port} is not a port")

@@ -1,0 +1,243 @@
+"""transport = "ssh": Fabric's Connection, for ~/.ssh/config, ProxyJump and identity files, with host keys checked.
+
+Fabric by itself adds unknown keys and loads no known_hosts; every client, the gateways' too, is given the known keys and
+a policy that rejects before it opens. A phase is one exec on a raw channel, its input streamed.
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import socket
+import threading
+import time
+from io import BytesIO
+from itertools import chain
+from typing import Any, BinaryIO, Iterable, Iterator
+
+from weft.errors import OutcomeUnknown, Refused, WeftError
+from weft.rollout import hostkeys
+from weft.rollout.inventory import Host
+from weft.rollout.transport import Access
+from weft.rollout.wire import Answer, Event, Feeder, line
+
+WINDOW = 4 << 20
+_known: dict[tuple[Any, ...], hostkeys.Known] = {}
+_configs: dict[int, Any] = {}
+_lock = threading.Lock()
+
+
+class SSHChannel:
+    """One connection, kept open until `close`; one exec at a time."""
+
+    def __init__(self, host: Host, access: Access):
+        self.host, self.access = host, access
+        self.connection = connection(host, access)
+        self.user = self.connection.user
+        known = known_keys(access)
+        for link in links(self.connection):
+            secure(link, host, access, known)
+        open_links(self.connection, host, access, known)
+
+    def exec(self, request: dict[str, Any], files: Iterable[BinaryIO] = (), on_event: Event | None = None,
+             limit: float = 900.0) -> dict[str, Any]:
+        setup = request.get("verb") == "setup"
+        answer = Answer(self.host.name, on_event)
+        channel = self._session()
+        try:
+            channel.exec_command(self._boot() if setup else self.access.command)
+            before = [BytesIO(self._luggage())] if setup else []
+            feeder = Feeder(lambda block: _send(channel, block), channel.shutdown_write, b"",
+                            chain(before, [BytesIO(line(request))], files))
+            self._listen(channel, answer, time.monotonic() + limit)
+            exit = channel.recv_exit_status() if channel.exit_status_ready() else None
+        except (socket.error, EOFError, _ssh_error()) as error:
+            raise OutcomeUnknown(f"{self.host.name}: the connection was lost: {error}", "fab status") from None
+        finally:
+            channel.close()
+        feeder.check()
+        return answer.result(exit, self.user, setup)
+
+    def close(self) -> None:
+        for link in reversed(list(links(self.connection))):
+            try:
+                link.close()
+            except Exception:  # a connection that is broken already cannot be closed tidily, and need not be
+                pass
+
+    def _session(self) -> Any:
+        try:
+            return self.connection.transport.open_session(window_size=WINDOW, timeout=self.access.connect_timeout)
+        except (socket.error, EOFError, AttributeError, _ssh_error()) as error:
+            raise Refused(f"{self.host.name}: the connection is gone: {error}", "run the command again") from None
+
+    def _boot(self) -> str:
+        from weft.host import BOOT
+        words = [self.access.python, "-I", "-c", BOOT]
+        return shlex.join(words if self.user == "root" else ["sudo", "-n", *words])
+
+    def _luggage(self) -> bytes:
+        packed = self.access.engine().read_bytes()
+        return b"%d\n" % len(packed) + packed
+
+    def _listen(self, channel: Any, answer: Answer, deadline: float) -> None:
+        """Read both streams until the end. Silence is asked about: a peer that is gone never says so itself."""
+        channel.settimeout(0.5)
+        heard = time.monotonic()
+        while True:
+            try:
+                block = channel.recv(1 << 16)
+                answer.feed(block)
+                heard = time.monotonic()
+            except socket.timeout:
+                block = None
+            while channel.recv_stderr_ready():
+                answer.complain(channel.recv_stderr(1 << 16))
+            if block == b"":
+                return self._last_words(channel, answer)
+            if block is None and time.monotonic() - heard > self.access.silence / 4:
+                self._ask(self.access.silence * 3 / 4)
+                heard = time.monotonic()
+            if time.monotonic() > deadline:
+                raise OutcomeUnknown(f"{self.host.name}: no answer in time from the engine", "fab status")
+
+    def _last_words(self, channel: Any, answer: Answer) -> None:
+        channel.settimeout(2.0)
+        try:
+            while block := channel.recv_stderr(1 << 16):
+                answer.complain(block)
+            channel.status_event.wait(2.0)
+        except socket.timeout:
+            pass
+
+    def _ask(self, patience: float) -> None:
+        """One keep-alive that wants an answer. Raises OutcomeUnknown if none comes in `patience` seconds."""
+        transport = self.connection.transport
+        asked = threading.Thread(target=transport.global_request, args=("keepalive@openssh.com", None, True), daemon=True)
+        asked.start()
+        asked.join(patience)
+        if asked.is_alive() or not transport.is_active():
+            transport.close()
+            raise OutcomeUnknown(f"{self.host.name}: no sign of life for {self.access.silence:g} s; the connection counts "
+                                 "as lost", "fab status")
+
+
+def _send(channel: Any, block: bytes) -> None:
+    """All of a block. The channel's timeout is for reading; that the other end takes its time is no failure here."""
+    while block:
+        try:
+            block = block[channel.send(block):]
+        except socket.timeout:
+            continue
+
+
+def connection(host: Host, access: Access) -> Any:
+    """A Fabric Connection, not yet open. Fabric's own reading of ~/.ssh/config applies."""
+    from fabric import Connection
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())
+    # A copy each: a Connection writes into its Config, which empties it for a moment while other hosts' threads read theirs.
+    config, wait = _config(access).clone(), access.connect_timeout
+    given = {name: value for name, value in config.connect_kwargs.items() if name not in ("timeout", "key_filename")}
+    options = {**given, "banner_timeout": wait, "auth_timeout": wait * 2, "channel_timeout": wait}
+    if access.identity:
+        options["key_filename"] = [access.identity]
+    try:
+        made = Connection(host.target, user=host.user or access.user or None, port=host.port or None, config=config,
+                          connect_kwargs=options, connect_timeout=wait)
+    except (ValueError, _ssh_error()) as error:
+        raise Refused(f"{host.name}: ~/.ssh/config: {error}") from None
+    for gateway in list(links(made))[:-1]:
+        gateway.connect_timeout = access.connect_timeout
+        gateway.connect_kwargs = {**gateway.connect_kwargs, "channel_timeout": access.connect_timeout}
+    return made
+
+
+def _config(access: Access) -> Any:
+    """One Config for all hosts: reading ~/.ssh/config and Fabric's files once."""
+    from fabric import Config
+    if access.config is not None:
+        return access.config
+    with _lock:
+        if 0 not in _configs:
+            _configs[0] = Config()
+        return _configs[0]
+
+
+def known_keys(access: Access) -> hostkeys.Known:
+    """The files of known keys, read again only when one of them has changed."""
+    files = tuple(path.expanduser() for path in access.known_hosts)
+    stamp = (files, *((path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None for path in files))
+    with _lock:
+        if stamp not in _known:
+            _known[stamp] = hostkeys.Known(files)
+        return _known[stamp]
+
+
+def links(connection: Any) -> Iterator[Any]:
+    """The connections that lead to a host, the outermost gateway first, the host itself last."""
+    gateway = connection.gateway
+    if gateway and not isinstance(gateway, str):
+        yield from links(gateway)
+    yield connection
+
+
+def secure(link: Any, host: Host, access: Access, known: hostkeys.Known) -> None:
+    """Known keys and a rejecting policy, before anything is opened."""
+    known.prime(link.client, hostkeys.key_name(link.host, link.port))
+    link.client.set_missing_host_key_policy(hostkeys.Reject(host.name, access.again))
+
+
+def open_links(connection: Any, host: Host, access: Access, known: hostkeys.Known) -> None:
+    """Open the gateways, then the host. Raises Refused with the reason, in the words of what went wrong."""
+    for link in links(connection):
+        try:
+            link.open()
+            link.transport.set_keepalive(15)
+        except WeftError:
+            _shut(connection)
+            raise
+        except Exception as error:
+            _shut(connection)
+            raise translate(error, host, link, access, known) from None
+
+
+def _shut(connection: Any) -> None:
+    for link in links(connection):
+        link.client.close()
+
+
+def translate(error: Exception, host: Host, link: Any, access: Access, known: hostkeys.Known) -> Exception:
+    """The refusal for what paramiko raised while connecting; anything else is a bug and keeps its traceback."""
+    import paramiko
+    where = f"{link.host}:{link.port}"
+    if isinstance(error, paramiko.BadHostKeyException):
+        return hostkeys.changed(host.name, hostkeys.key_name(link.host, link.port), error.key, known, access.again)
+    if isinstance(error, paramiko.AuthenticationException):
+        return Refused(f"{host.name}: {where} does not let {link.user} in: {error}",
+                       f"a host that is new: fab setup --as root; otherwise try: ssh -p {link.port} {link.user}@{link.host} "
+                       "(the key comes from `identity`, ~/.ssh/config or the agent)")
+    reason = _reason(error, access)
+    if not reason:
+        return error
+    return Refused(f"{host.name} cannot be reached at {where}: {reason}",
+                   "check that it is up and its address is right; --limit leaves it out")
+
+
+def _reason(error: Exception, access: Access) -> str:
+    import paramiko
+    if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
+        return "; ".join(sorted({each.strerror or str(each) for each in error.errors.values()})).lower()
+    if isinstance(error, socket.gaierror):
+        return "its name is not known"
+    if isinstance(error, (socket.timeout, TimeoutError)):
+        return f"no answer in {access.connect_timeout} s"
+    if isinstance(error, paramiko.SSHException) and ("banner" in str(error) or "No existing session" in str(error)):
+        return "what answers there is no SSH server, or it is overloaded"
+    if isinstance(error, (OSError, EOFError, paramiko.SSHException)):
+        return str(getattr(error, "strerror", "") or error or "the connection was closed").lower()
+    return ""
+
+
+def _ssh_error() -> type[Exception]:
+    from paramiko import SSHException
+    return SSHException

@@ -1,0 +1,33 @@
+"""Ask all hosts how they are: `fab status` and `fab history`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from weft.errors import OutcomeUnknown, WeftError
+from weft.rollout import verdict
+from weft.rollout.environment import Environment
+from weft.rollout.hostrun import HostRun
+from weft.rollout.pool import Stop, each
+
+
+def look(environment: Environment) -> tuple[dict[str, dict[str, Any]], list[WeftError]]:
+    """The states of the hosts that answer, in the inventory's order, and the errors of those that do not."""
+    runs = [HostRun(host, environment.job("status")) for host in environment.hosts]
+    stop = Stop()
+    with stop.listening():
+        each(runs, HostRun.observe, environment.policy.parallel, stop)
+        each(runs, HostRun.close, environment.policy.parallel, stop)
+    if stop:
+        raise stop.cause
+    return {run.host.name: run.state for run in runs if run.state}, [run.error for run in runs if run.error]
+
+
+def check(states: dict[str, Any], errors: list[WeftError]) -> None:
+    """Raises for hosts that could not be asked: as they refused if none answered, else OutcomeUnknown naming them."""
+    if errors and not states:
+        raise verdict.refused(errors, [])
+    if errors:
+        said = verdict.refused(errors, [])
+        raise OutcomeUnknown(said.message, said.hint, f"what {len(errors)} of {len(errors) + len(states)} hosts serve is "
+                             "not known", {"hosts": states})

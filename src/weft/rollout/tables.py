@@ -1,0 +1,89 @@
+"""Tables as lines of text: plans, the summary of a rollout, status and history. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Sequence
+
+from weft.rollout.hostrun import HostRun, live_of, serves
+
+OUTCOMES = {"current": "nothing to do", "switched": "done", "failed": "failed, undone", "reverted": "taken back",
+            "stuck": "NEEDS HANDS", "unknown": "not reached", "lost": "not confirmed", "switching": "not confirmed",
+            "staged": "not switched", "planned": "not switched", "": "not begun"}
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Aligned with two spaces between; the first row is the heading."""
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def plan_lines(runs: Iterable[HostRun]) -> list[str]:
+    """Every host's plan with its digest; hosts whose steps are the same are shown together."""
+    groups: dict[tuple[str, ...], list[HostRun]] = {}
+    for run in runs:
+        key = (serves(run.before), *(run.plan.describe() if run.plan else ()))
+        groups.setdefault(key, []).append(run)
+    out = []
+    for (before, *steps), alike in groups.items():
+        names = ", ".join(run.host.name for run in alike)
+        if steps:
+            out.append(f"{names}: {before} -> {_version(alike[0].plan.target)} (plan "
+                       f"{', '.join(run.plan.digest() for run in alike)})")
+            out += [f"  {step}" for step in steps]
+        else:
+            out.append(f"{names}: {before}, nothing to do")
+    return out
+
+
+def _version(target: str) -> str:
+    return target.rsplit("-", 1)[0]
+
+
+def summary(runs: Sequence[HostRun]) -> list[str]:
+    """One line a host at the end."""
+    rows = [["host", "result", "was", "serves", "switch", "time"]]
+    for run in runs:
+        rows.append([run.host.name, OUTCOMES[run.status], serves(run.before),
+                     "?" if run.status in ("unknown", "lost", "switching") else serves(run.state),
+                     f"{run.switch_ms:.0f} ms" if run.switch_ms else "", f"{run.seconds:.1f} s"])
+    return columns(rows)
+
+
+def status(states: dict[str, dict[str, Any]]) -> list[str]:
+    """Per host what is live, what really answers, since when, by whom, and what somebody changed by hand."""
+    rows = [["host", "version", "answers", "status", "since", "by", "python"]]
+    notes = []
+    for name, state in states.items():
+        live = live_of(state)
+        rows.append([name, serves(state), answers(state), live.get("status", ""), when(live.get("at", "")),
+                     live.get("by", ""), state.get("python", "")])
+        notes += [f"{name}: {each}" for each in state.get("drift", ())]
+        said = state.get("answers", {})
+        if state.get("set_up") and live.get("number") and said.get("release") != live.get("release"):
+            notes.append(f"{name}: what answers is not what is live: {answers(state)}")
+    return columns(rows) + notes
+
+
+def answers(state: dict[str, Any]) -> str:
+    """What a request to the site really got."""
+    said = state.get("answers") or {}
+    if said.get("status") == 200:
+        return said.get("version") or "200, no release named"
+    return f"{said['status']} {said.get('version', '')}".strip() if said.get("status") else said.get("error", "nothing")
+
+
+def when(at: str) -> str:
+    """2026-01-31T12:00:00Z as people write it; always UTC."""
+    return at.replace("T", " ").replace("Z", " UTC")
+
+
+def history(states: dict[str, dict[str, Any]]) -> list[str]:
+    """What each host has served, newest first."""
+    rows = [["host", "generation", "version", "status", "since", "by", "note"]]
+    for name, state in states.items():
+        for each in state.get("generations", ()):
+            if each["number"]:
+                mark = "*" if each["number"] == state.get("live") else ""
+                rows.append([name, f"{each['number']}{mark}", each["version"], each["status"], when(each["at"]),
+                             each["by"], each["note"]])
+    return columns(rows)

@@ -1,0 +1,59 @@
+"""The engine as one file that travels: the parts of weft that need nothing but Python 3.9's standard library.
+
+The same sources give the same bytes everywhere (names sorted, no times, nothing compressed), so its digest names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import weft
+from weft.errors import Refused
+
+SHEBANG = b"#!/usr/bin/python3 -I\n"
+MODULES = ("__init__.py", "errors.py", "values.py", "plan.py", "durable.py", "journal.py", "apply.py",
+           "config/__init__.py", "config/ini.py")
+PACKAGES = ("servers", "host")
+MAIN = "import sys\nfrom weft.host.__main__ import main\nsys.exit(main())\n"
+
+
+def sources() -> dict[str, bytes]:
+    """Names in the archive and their bytes. Raises Refused where weft itself is not complete."""
+    root = Path(weft.__file__).parent
+    names = [*MODULES, *(f"{package}/{path.relative_to(root / package)}" for package in PACKAGES
+                         for path in (root / package).rglob("*.py"))]
+    missing = [name for name in (*names, "host/__main__.py") if not (root / name).is_file()]
+    if missing:
+        raise Refused(f"this weft is not complete: {', '.join(missing)} not found in {root}", "install weft again")
+    return {"__main__.py": MAIN.encode(), **{f"weft/{name}": (root / name).read_bytes() for name in sorted(names)}}
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    """A zipapp with these files: deterministic."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as packed:
+        for name, content in sorted(files.items()):
+            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            entry.external_attr, entry.create_system = 0o644 << 16, 3
+            packed.writestr(entry, content)
+    return SHEBANG + buffer.getvalue()
+
+
+def build() -> Path:
+    """The engine's zipapp in the user's cache, named by its digest; made if it is not there with those bytes."""
+    content = archive(sources())
+    path = cache() / f"weft-host-{hashlib.sha256(content).hexdigest()[:16]}.pyz"
+    if not (path.is_file() and path.read_bytes() == content):
+        from weft import durable
+        path.parent.mkdir(parents=True, exist_ok=True)
+        durable.write(path, content, 0o755)
+    return path
+
+
+def cache() -> Path:
+    """Where this user's weft keeps what it can make again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weft"

@@ -1,0 +1,1 @@
+"""Thin shells for inv and fab: parse words, call, print, translate errors."""

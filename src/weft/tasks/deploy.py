@@ -1,0 +1,176 @@
+"""The operator's tasks: `from weft.tasks.deploy import ns` is a whole fabfile.
+
+Each parses its words, calls weft.rollout and prints; every parameter has a default and is checked at once, because Fabric
+would hand a task a following option as the value of a required one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from invoke import Collection, task
+
+from weft.errors import Refused, UsageError
+from weft.tasks import shell
+from weft.values import Version
+
+ENV = "the environment: deploy/NAME.toml (default: the only one)"
+LIMIT = "only these hosts: names, groups or globs, by comma"
+JSON = "one JSON object at the end, nothing else on standard output"
+VERSION = "the version to deploy, as it was released"
+PLAN = "show every host's plan and change nothing"
+
+
+def _load(c: Any, env: str, limit: str = "") -> Any:
+    """The environment. Raises UsageError also for Fabric's own -H: a rollout owns its hosts and their order."""
+    from weft.rollout.environment import load, project_root
+    if getattr(c, "original_host", None):
+        raise UsageError(f"-H {c.original_host} would run this task once a host, one after the other, without waves",
+                         f"use --limit {c.original_host}")
+    fabric_config = c.config if hasattr(c.config, "base_ssh_config") else None
+    return load(project_root(Path.cwd()), env, limit, fabric_config)
+
+
+def _version(text: str, name: str, known: Any) -> Version:
+    """A version word. Nothing is contacted for one that is none; `known` gives the newest for the hint."""
+    if text:
+        return Version(text)
+    raise UsageError("which version?", f"fab {name} --version X; newest in the store: {known()}")
+
+
+def _newest(environment: Any) -> str:
+    try:
+        return ", ".join(reversed(environment.store.versions(environment.app)[-3:])) or "none yet (inv release)"
+    except Refused as error:
+        return f"not readable ({error.message})"
+
+
+def _roll(environment: Any, job: Any, plan: bool, json: bool) -> dict[str, Any]:
+    """Run it, and print the summary whatever it comes to, once any host may have been changed."""
+    from weft.rollout import show, tables
+    progress = show.progress(json)
+    rollout = environment.rollout(job, progress)
+    try:
+        with progress:
+            said = rollout.run(plan_only=plan)
+    finally:
+        if rollout.begun and not json:
+            print("\n".join(["", *tables.summary(rollout.runs)]), flush=True)
+    if not rollout.todo and not json:
+        print("\n".join(tables.plan_lines(rollout.runs)))
+    return {"app": environment.app, "env": environment.name, "verb": "plan" if plan else job.verb, **said}
+
+
+@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "plan": PLAN, "json": JSON})
+@shell.command
+def deploy(c, version="", env="", limit="", plan=False, json=False):
+    """Bring a released version to the hosts: stage everywhere, switch in waves, confirm, or go back."""
+    if version:
+        Version(version)
+    environment = _load(c, env, limit)
+    wanted = _version(version, "deploy", lambda: _newest(environment))
+    return _roll(environment, environment.job("deploy", wanted), plan or c.config.run.dry, json)
+
+
+@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "json": JSON})
+@shell.command
+def plan(c, version="", env="", limit="", json=False):
+    """Show what a deploy would do on every host, and change nothing."""
+    if version:
+        Version(version)
+    environment = _load(c, env, limit)
+    wanted = _version(version, "plan", lambda: _newest(environment))
+    return _roll(environment, environment.job("deploy", wanted), True, json)
+
+
+@task(auto_shortflags=False, help={"to": "a version that the hosts have served (default: the good one before)", "env": ENV,
+                                   "limit": LIMIT, "plan": PLAN, "json": JSON})
+@shell.command
+def rollback(c, to="", env="", limit="", plan=False, json=False):
+    """Go back to the release before, or to a named one, from what the hosts still have."""
+    if to:
+        Version(to)
+    environment = _load(c, env, limit)
+    return _roll(environment, environment.job("rollback", to=to), plan or c.config.run.dry, json)
+
+
+@task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "json": JSON})
+@shell.command
+def status(c, env="", limit="", json=False):
+    """What every host serves, what really answers there, since when, by whom, and what was changed by hand."""
+    from weft.rollout import tables
+    return _ask(_load(c, env, limit), tables.status, json)
+
+
+@task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "json": JSON})
+@shell.command
+def history(c, env="", limit="", json=False):
+    """What every host has served, newest first."""
+    from weft.rollout import tables
+    return _ask(_load(c, env, limit), tables.history, json)
+
+
+def _ask(environment: Any, table: Any, json: bool) -> dict[str, Any]:
+    from weft.rollout import survey
+    states, errors = survey.look(environment)
+    if states and not json:
+        print("\n".join(table(states)), flush=True)
+    survey.check(states, errors)
+    return {"app": environment.app, "env": environment.name, "hosts": states}
+
+
+@task(auto_shortflags=False, help={
+    "env": ENV, "limit": LIMIT, "json": JSON,
+    "as_": "the SSH account that sets up, such as root (default: the environment's user)",
+    "key": "public key file that lets the environment's user in (default: the environment's identity, with .pub)"})
+@shell.command
+def setup(c, env="", limit="", as_="", key="", json=False):
+    """Prepare fresh hosts: accounts, directories, the sudo rule, the site. Running it again changes only what differs."""
+    from weft.rollout import setup as work, show
+    environment = _load(c, env, limit)
+    with show.progress(json) as progress:
+        did = work.run(environment, as_, work.public_key(environment, key), progress)
+    for name, sentences in did.items() if not json else ():
+        print("\n".join([f"{name}: " + ("set up" if sentences else "nothing to do"), *(f"  {each}" for each in sentences)]))
+    return {"app": environment.app, "env": environment.name, "hosts": {name: {"did": did[name]} for name in did}}
+
+
+@task(auto_shortflags=False, help={"host": "names, groups or globs, by comma (default: all)", "env": ENV, "json": JSON,
+                                   "yes": "keep the keys without asking"})
+@shell.command
+def trust(c, host="", env="", yes=False, json=False):
+    """Show the key of hosts that are not known yet, and keep it in the project's known_hosts."""
+    environment = _load(c, env, host)
+    kept = {each.name: _trust(each, environment.access, yes, json) for each in environment.hosts}
+    return {"env": environment.name, "hosts": kept}
+
+
+def _trust(host: Any, access: Any, yes: bool, json: bool) -> list[dict[str, Any]]:
+    """Keep every key on the way to a host, its gateways' first. Raises Refused when nobody says yes."""
+    from weft.rollout.trust import keep, look
+    kept = []
+    while seen := look(host, access):
+        if not json:
+            print("\n".join(seen.lines()), flush=True)
+        _confirm(seen, yes, access.again)
+        keep(seen, access)
+        kept.append(seen.to_json())
+    if not json:
+        print(f"{host.name}: {'kept in ' + str(access.project_keys) if kept else 'known'}", flush=True)
+    return kept
+
+
+def _confirm(seen: Any, yes: bool, again: str) -> None:
+    """Raises Refused unless somebody says yes. Without a terminal nobody can."""
+    import sys
+    if yes:
+        return
+    hint = f"if it is the host's own: fab trust --host {seen.host} --yes{again}"
+    if not sys.stdin.isatty():
+        raise Refused(f"{seen.host}: {seen.key.get_name()} {seen.key.fingerprint} of {seen.name} is not trusted yet", hint)
+    if input("is that the host's own key? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise Refused(f"{seen.host}: its key was not kept", hint)
+
+
+ns = Collection(deploy, plan, rollback, status, history, setup, trust)

@@ -1,0 +1,280 @@
+"""A small real engine for tests: the protocol over standard input and output, its state in a directory, no server.
+
+    python -m weft.testing.fake_engine --prefix DIR
+
+It keeps generations, receives and checks files, goes back by itself when a pending generation is not confirmed in time,
+and refuses what the real one refuses. What it serves is a line of its state. Failures are ordered by a file,
+DIR/orders.json, a list that is used up from the front:
+
+    {"verb": "activate", "error": {"error": "failed-undone", "message": "…"}}   answer that error, having undone all
+    {"verb": "activate", "die": "before"}                  end without an answer, nothing done ("after": having done it)
+    {"verb": "stage", "sleep": 2.0}                        be slow, then go on
+    {"verb": "observe", "faults": [{"message": "…", "next": "…"}]}
+    {"verb": "confirm", "complain": "…", "exit": 1}        write to standard error instead of answering
+
+DIR/log gets a line a request: its verb, and when it started and ended.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from weft import __version__
+from weft.errors import FailedUndone, Refused, WeftError, from_json
+from weft.plan import Plan, Step
+from weft.values import Release
+
+VERBS = {"setup": {"deploy_user", "authorized_key"}, "observe": {"release", "rollback"},
+         "stage": {"release", "base", "files"}, "activate": {"generation", "base"}, "confirm": {"generation"},
+         "revert": {"generation"}, "rollback": {"to", "base"}}
+COMMON = {"protocol", "verb", "app", "by", "site"}
+
+
+class FakeEngine:
+    """One host. prefix: its directory, made if it is not there."""
+
+    def __init__(self, prefix: Path, stream: BinaryIO, say: Any):
+        self.prefix, self.stream, self.say = prefix, stream, say
+        (prefix / "files").mkdir(parents=True, exist_ok=True)
+        self.request: dict[str, Any] = {}
+        self.order: dict[str, Any] = {}
+        self.state: dict[str, Any] = {}
+
+    def run(self) -> dict[str, Any]:
+        """Answer the request that stands in the stream."""
+        self.request = parse(self.stream.readline())
+        self.order = self._order(self.request["verb"])
+        self._trouble("before")
+        with (self.prefix / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.state = self._load()
+            result = getattr(self, self.request["verb"])()
+            self._save()
+        self._trouble("after")
+        return result
+
+    def _order(self, verb: str) -> dict[str, Any]:
+        path = self.prefix / "orders.json"
+        orders = json.loads(path.read_text()) if path.exists() else []
+        mine = next((each for each in orders if each["verb"] == verb), {})
+        if mine:
+            orders.remove(mine)
+            path.write_text(json.dumps(orders))
+        return mine
+
+    def _trouble(self, when: str) -> None:
+        if self.order.get("die") == when:
+            os._exit(77)
+        if when == "before":
+            time.sleep(self.order.get("sleep", 0))
+            if "complain" in self.order:
+                sys.stderr.write(self.order["complain"])
+                sys.stderr.flush()
+                os._exit(self.order.get("exit", 1))
+            if "error" in self.order:
+                raise from_json(self.order["error"])
+
+    def _load(self) -> dict[str, Any]:
+        path = self.prefix / f"{self.request['app']}.json"
+        state = json.loads(path.read_text()) if path.exists() else {
+            "set_up": False, "live": None, "generations": [], "trial": None}
+        trial = state["trial"]
+        if trial and time.time() > trial["deadline"]:
+            go_back(state, "not confirmed in time")
+        return state
+
+    def _save(self) -> None:
+        path = self.prefix / f"{self.request['app']}.json"
+        path.with_suffix(".new").write_text(json.dumps(self.state))
+        path.with_suffix(".new").rename(path)
+
+    def setup(self) -> dict[str, Any]:
+        did = [] if self.state["set_up"] else ["prepared the directories", "wrote the site"]
+        if not self.state["set_up"]:
+            placeholder = record(0, "placeholder", "", "good", self.request["by"], 0)
+            self.state.update(set_up=True, live=0, generations=[placeholder])
+        return {"did": did, "state": self.seen()}
+
+    def observe(self) -> dict[str, Any]:
+        faults = list(self.order.get("faults", []))
+        if not self.state["set_up"]:
+            faults.append({"message": f"{self.request['app']} has not been set up here", "next": "fab setup"})
+        release, rollback = self.request.get("release"), self.request.get("rollback")
+        plan, missing = None, []
+        if not faults and rollback:
+            plan = self._plan(self._target(rollback["to"])["release"], ["switch back"]).to_json()
+        elif not faults and release:
+            wanted = Release.from_json(release)
+            missing = self._missing(wanted)
+            if self._live().get("release") != wanted.id:
+                texts = [f"receive {len(missing)} files", f"install {wanted.app} {wanted.version}"]
+                plan = self._plan(wanted.id, [*texts, "switch"]).to_json()
+        return {"state": self.seen(), "faults": faults, "missing": missing, "plan": plan}
+
+    def _missing(self, release: Release) -> list[str]:
+        return [a.sha256 for a in release.for_host() if not (self.prefix / "files" / a.sha256).exists()]
+
+    def _plan(self, target: str, texts: list[str]) -> Plan:
+        steps = tuple(Step("fake", text, commit=text.startswith("switch")) for text in texts)
+        return Plan(self.prefix.name, str(self.state["live"]), target, steps)
+
+    def stage(self) -> dict[str, Any]:
+        self._stale()
+        self._receive()
+        release = Release.from_json(self.request["release"])
+        if self._missing(release):
+            raise Refused(f"{len(self._missing(release))} files of the release are missing")
+        self._step(1, 2, "release", f"install {release.app} {release.version}")
+        number = max(each["number"] for each in self.state["generations"]) + 1
+        self.state["generations"].insert(0, record(number, release.id, release.version, "staged", self.request["by"],
+                                                   self.state["live"]))
+        self._step(2, 2, "check", "import the application")
+        return {"generation": number, "state": self.seen()}
+
+    def _receive(self) -> None:
+        for file in self.request["files"]:
+            content, left = hashlib.sha256(), file["size"]
+            place = self.prefix / "files" / file["sha256"]
+            with place.with_suffix(".new").open("wb") as out:
+                while left and (block := self.stream.read(min(left, 1 << 16))):
+                    content.update(block)
+                    out.write(block)
+                    left -= len(block)
+            if left or content.hexdigest() != file["sha256"]:
+                raise Refused(f"a file did not arrive as announced ({file['sha256'][:12]})")
+            place.with_suffix(".new").rename(place)
+
+    def activate(self) -> dict[str, Any]:
+        self._stale()
+        found = self._generation(self.request["generation"])
+        if not found:
+            raise Refused(f"there is no generation {self.request['generation']}")
+        return self._switch(found)
+
+    def rollback(self) -> dict[str, Any]:
+        self._stale()
+        return self._switch(self._target(self.request["to"]))
+
+    def _switch(self, to: dict[str, Any]) -> dict[str, Any]:
+        self._step(1, 2, "door", "ask health")
+        confirm = self.request["site"]["confirm"]
+        self.state["trial"] = {"generation": to["number"], "previous": self.state["live"],
+                               "deadline": time.time() + confirm}
+        to["status"], self.state["live"] = "pending", to["number"]
+        self._step(2, 2, "flip", "switch")
+        return {"generation": to["number"], "status": "pending", "deadline": confirm, "switch_ms": 1.0,
+                "state": self.seen()}
+
+    def confirm(self) -> dict[str, Any]:
+        number, live = self.request["generation"], self._live()
+        if live["number"] != number:
+            raise FailedUndone(f"generation {number} was not confirmed in time and has gone back",
+                               effect=f"{live['version']} serves")
+        live["status"], self.state["trial"] = "good", None
+        return {"state": self.seen()}
+
+    def revert(self) -> dict[str, Any]:
+        number = self.request["generation"]
+        if self.state["live"] == number:
+            if not self.state["trial"]:
+                self.state["trial"] = {"generation": number, "previous": self._live()["previous"]}
+            go_back(self.state, "taken back")
+        return {"state": self.seen()}
+
+    def _target(self, to: str) -> dict[str, Any]:
+        live = self._live()
+        able = [g for g in self.state["generations"] if g["status"] == "good" and g["number"] not in (0, live["number"])]
+        if to:
+            found = next((g for g in able if g["version"] == to), None)
+        else:
+            found = next((g for g in able if g["number"] == live["previous"]), None)
+        if not found:
+            raise Refused(f"there is no good generation of {to} to go back to" if to else
+                          "there is no earlier release to go back to")
+        return found
+
+    def _generation(self, number: int) -> dict[str, Any] | None:
+        return next((each for each in self.state["generations"] if each["number"] == number), None)
+
+    def _live(self) -> dict[str, Any]:
+        return self._generation(self.state["live"]) or {"number": None, "version": "", "previous": 0, "release": ""}
+
+    def _stale(self) -> None:
+        if self.request["base"] != self.state["live"]:
+            raise Refused(f"generation {self.state['live']} serves, the plan was made for {self.request['base']}: "
+                          "somebody else was faster", "run the command again")
+
+    def _step(self, n: int, of: int, kind: str, text: str) -> None:
+        for state in ("start", "done"):
+            self.say({"event": "step", "n": n, "of": of, "kind": kind, "text": text, "state": state, "seconds": 0.0})
+
+    def seen(self) -> dict[str, Any]:
+        """`state` of the protocol."""
+        live = self._live()
+        answers = {"status": 200, "release": live["release"], "version": live["version"]} if self.state["set_up"] else {
+            "status": 0, "error": "not set up"}
+        return {"app": self.request["app"], "host": self.prefix.name, "engine": __version__,
+                "set_up": self.state["set_up"], "live": self.state["live"], "slot": "a" if self.state["set_up"] else "",
+                "slots": {"a": self.state["live"]} if self.state["set_up"] else {}, "answers": answers,
+                "generations": self.state["generations"], "drift": [], "disk_free": 1 << 30, "python": "3.11"}
+
+
+def parse(text: bytes) -> dict[str, Any]:
+    """The request. Raises Refused for what the protocol does not know."""
+    try:
+        request = json.loads(text)
+    except ValueError:
+        raise Refused("the request is not a line of JSON") from None
+    if not isinstance(request, dict) or "protocol" not in request:
+        raise Refused("the request is not a JSON object with a protocol number")
+    if request["protocol"] != 1:
+        raise Refused(f"this host's engine speaks protocol 1, not {request['protocol']!r}", "fab setup")
+    if request.get("verb") not in VERBS:
+        raise Refused(f"verb {request.get('verb')!r} is unknown; known: {', '.join(VERBS)}")
+    unknown = set(request) - COMMON - VERBS[request["verb"]]
+    if unknown:
+        raise Refused(f"{request['verb']} does not know: {', '.join(sorted(unknown))}")
+    return request
+
+
+def record(number: int, release: str, version: str, status: str, by: str, previous: int) -> dict[str, Any]:
+    return {"number": number, "release": release, "version": version, "settings": "", "status": status, "by": by,
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "previous": previous, "note": ""}
+
+
+def go_back(state: dict[str, Any], note: str) -> None:
+    trial = state["trial"]
+    for each in state["generations"]:
+        if each["number"] == trial["generation"]:
+            each.update(status="bad", note=note)
+    state.update(live=trial["previous"], trial=None)
+
+
+def main(argv: list[str]) -> int:
+    prefix = Path(argv[argv.index("--prefix") + 1])
+    started = time.time()
+
+    def say(said: dict[str, Any]) -> None:
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
+
+    engine, code = FakeEngine(prefix, sys.stdin.buffer, say), 0
+    try:
+        say({"result": engine.run()})
+    except WeftError as error:
+        say({"error": error.to_json()})
+        code = error.code
+    with (prefix / "log").open("a") as log:
+        log.write(json.dumps([engine.request.get("verb"), started, time.time()]) + "\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

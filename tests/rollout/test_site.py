@@ -1,0 +1,48 @@
+import pytest
+
+from weft.config.load import environment
+from weft.errors import UsageError
+from weft.rollout.site import site
+
+
+@pytest.fixture
+def env(tmp_path):
+    def env(text):
+        (tmp_path / "deploy").mkdir(exist_ok=True)
+        (tmp_path / "deploy" / "eu-west.toml").write_text('hosts = ["web1"]\n' + text)
+        return environment(tmp_path)
+    return env
+
+
+def test_defaults_come_from_the_application_and_the_environment(env):
+    assert site(env(""), "shop") == {
+        "server": "mod_wsgi", "account": "shop", "python": "/usr/bin/python3", "hostname": "shop", "aliases": [],
+        "port": 80, "doors": [], "processes": 2, "threads": 8, "longest_request": 60,
+        "health": {"path": "/", "contains": "", "good": 3, "timeout": 30}, "variant": "EU_WEST", "settings": {},
+        "watch": 2.0, "confirm": 60}
+
+
+def test_settings_become_texts(env):
+    said = site(env('[settings."app:main"]\ndebug = false\nsize = 3\nratio = 0.5\nhosts = ["a", "b"]\nname = "x"\n'), "shop")
+    assert said["settings"] == {"app:main": {"debug": "false", "size": "3", "ratio": "0.5", "hosts": "a\nb", "name": "x"}}
+
+
+@pytest.mark.parametrize("text, said", [
+    ("[settings]\nx = 1\n", "settings: 'x' stands outside of a section"),
+    ("[settings.s]\nx = {a = 1}\n", "settings: s.x is a dict, which an ini cannot hold"),
+    ('[health]\npath = "health"\n', "health.path: 'health' does not start with '/'"),
+    ('[site]\ndoors = [1]\n', "site.doors: expected two port numbers, got [1]"),
+    ('[site]\nport = 0\n', "site.port: 0 is not a port"),
+    ('[site]\nport = 70000\n', "site.port: 70000 is not a port"),
+    ('[site]\nhostname = "a b"\n', "site.hostname: 'a b' is not a host name"),
+    ('[site]\naliases = ["x\\nServerName y"]\n', "site.aliases: 'x\\nServerName y' is not a host name"),
+    ('account = "Root!"\n', "account: 'Root!' is not an account name"),
+    ('python = "python3"\n', "python: 'python3' is not an absolute path"),
+    ('[workers]\nprocesses = 0\n', "workers.processes: must be 1 or more"),
+])
+def test_values_without_sense_are_refused_with_their_line(env, text, said):
+    with pytest.raises(UsageError) as raised:
+        site(env(text), "shop")
+    file, line, rest = raised.value.message.split(":", 2)
+    assert file.endswith("deploy/eu-west.toml") and int(line) >= 1
+    assert rest.strip() == said

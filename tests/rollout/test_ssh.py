@@ -1,0 +1,320 @@
+"""The SSH transport against a real sshd: host keys, refusals, lost connections, big files."""
+
+import hashlib
+import io
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from weft.errors import OutcomeUnknown, Refused
+from weft.rollout import hostkeys, transport, trust
+from weft.rollout.inventory import Host
+from weft.testing.fleet import free_port, keygen
+
+ROOT = os.geteuid() == 0
+
+
+@pytest.fixture
+def reach(load):
+    """reach(name, **access): (host, access) of a host of the fleet."""
+    def reach(name="web1", **access):
+        env = load(name, **access)
+        return env.hosts.hosts[0], env.access
+    return reach
+
+
+def refused(host, access):
+    with pytest.raises(Refused) as caught:
+        transport.open(host, access).close()
+    return caught.value
+
+
+def observe(channel, **more):
+    return channel.exec({"verb": "observe", "app": "shop", "by": "me@here", "site": {}, **more}, (), None, 30)
+
+
+def test_one_connection_many_requests(reach):
+    channel = transport.open(*reach())
+    assert [observe(channel)["state"]["host"] for _ in range(3)] == ["127.0.0.2"] * 3
+    channel.close()
+
+
+def fingerprint(path):
+    return subprocess.run(["ssh-keygen", "-lf", path], capture_output=True, text=True, check=True).stdout.split()[1]
+
+
+def test_an_unknown_key_is_refused_with_its_fingerprint(fleet, reach):
+    (fleet.root / "deploy" / "known_hosts").write_text(fleet.sshd.known("127.0.0.3"))
+    host, access = reach()
+    name = f"[127.0.0.2]:{fleet.sshd.port}"
+    error = refused(host, access)
+    assert error.message == (f"web1: the host key of {name} is not known yet: ssh-ed25519 "
+                             f"{fingerprint(fleet.place / 'ssh' / 'host_key.pub')}")
+    assert error.hint == "compare with the host's own (ssh-keygen -lf on it), then: fab trust --host web1"
+
+
+def test_a_changed_key_is_refused_in_other_words(fleet, reach, tmp_path):
+    keygen(tmp_path / "other")
+    kind, key, *_ = (tmp_path / "other.pub").read_text().split()
+    path = fleet.root / "deploy" / "known_hosts"
+    path.write_text(f"[127.0.0.2]:{fleet.sshd.port} {kind} {key}\n")
+    error = refused(*reach())
+    assert error.message == (
+        f"web1: THE HOST KEY OF [127.0.0.2]:{fleet.sshd.port} HAS CHANGED: it shows ssh-ed25519 "
+        f"{fingerprint(fleet.place / 'ssh' / 'host_key.pub')}, but {path} has ssh-ed25519 "
+        f"{fingerprint(tmp_path / 'other.pub')}")
+    assert error.hint.startswith("somebody may stand between you and the host")
+
+
+def test_a_users_own_file_does_not_override_the_projects(fleet, reach, tmp_path):
+    keygen(tmp_path / "other")
+    kind, key, *_ = (tmp_path / "other.pub").read_text().split()
+    project = fleet.root / "deploy" / "known_hosts"
+    (tmp_path / "user").write_text(project.read_text())
+    project.write_text(f"[127.0.0.2]:{fleet.sshd.port} {kind} {key}\n")
+    host, access = reach()
+    import dataclasses
+    both = dataclasses.replace(access, known_hosts=(project, tmp_path / "user"))
+    assert "HAS CHANGED" in refused(host, both).message
+    swapped = dataclasses.replace(access, known_hosts=(tmp_path / "user", project))
+    transport.open(host, swapped).close()
+
+
+def test_trust_keeps_the_key_and_then_it_is_known(fleet, reach):
+    path = fleet.root / "deploy" / "known_hosts"
+    path.write_text("")
+    host, access = reach()
+    seen = trust.look(host, access)
+    assert seen.key.fingerprint == fingerprint(fleet.place / "ssh" / "host_key.pub") and not seen.old
+    trust.keep(seen, access)
+    assert path.read_text() == fleet.sshd.known("127.0.0.2")
+    assert trust.look(host, access) is None
+    transport.open(host, access).close()
+
+
+def test_trust_looks_without_an_account(fleet, reach):
+    host, access = reach(identity=str(fleet.place / "ssh" / "host_key"), user="nobody-there")
+    assert trust.look(host, access) is None
+    (fleet.root / "deploy" / "known_hosts").write_text("")
+    assert trust.look(host, access).host == "web1"
+
+
+def test_the_gateways_key_is_checked_too(fleet, reach, tmp_path):
+    from fabric import Config
+    text = (fleet.place / "ssh_config").read_text()
+    config = tmp_path / "config"
+    user = f"  User {__import__('getpass').getuser()}\n  IdentityFile {fleet.place}/ssh/client_key\n"
+    config.write_text(text + f"Host jump\n  HostName 127.0.0.9\n  Port {fleet.sshd.port}\n{user}"
+                      f"Host inner\n  HostName 127.0.0.2\n  Port {fleet.sshd.port}\n  ProxyJump jump\n")
+    _, access = reach(config=Config(runtime_ssh_path=str(config)))
+    known = fleet.root / "deploy" / "known_hosts"
+    known.write_text(fleet.sshd.known("127.0.0.2"))
+    host = Host("inner")
+    assert refused(host, access).message.startswith(f"inner: the host key of [127.0.0.9]:{fleet.sshd.port} is not known yet")
+    seen = trust.look(host, access)
+    assert seen.name == f"[127.0.0.9]:{fleet.sshd.port}"
+    trust.keep(seen, access)
+    channel = transport.open(host, access)
+    assert observe(channel)["state"]["host"] == "127.0.0.2"
+    channel.close()
+
+
+def test_a_port_where_nobody_answers(reach):
+    host, access = reach()
+    port = free_port()
+    error = refused(Host("web1", "127.0.0.1", port), access)
+    assert error.message == f"web1 cannot be reached at 127.0.0.1:{port}: connection refused"
+    assert error.hint == "check that it is up and its address is right; --limit leaves it out"
+
+
+def test_a_name_that_is_not_known(reach):
+    host, access = reach()
+    assert refused(Host("web1", "no-such-host.invalid"), access).message == (
+        "web1 cannot be reached at no-such-host.invalid:22: its name is not known")
+
+
+def test_something_that_is_no_ssh_server(reach):
+    _, access = reach(connect_timeout=1)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        error = refused(Host("web1", "127.0.0.1", port), access)
+    assert error.message == (f"web1 cannot be reached at 127.0.0.1:{port}: what answers there is no SSH server, or it is "
+                             "overloaded")
+
+
+def test_a_key_that_is_not_let_in(reach, tmp_path):
+    keygen(tmp_path / "stranger")
+    error = refused(*reach(identity=str(tmp_path / "stranger")))
+    assert error.message.startswith("web1: 127.0.0.2:") and " does not let " in error.message
+
+
+def exec_refused(reach, command, kind=Refused):
+    channel = transport.open(*reach(command=command))
+    try:
+        with pytest.raises(kind) as caught:
+            observe(channel)
+    finally:
+        channel.close()
+    return caught.value
+
+
+def test_a_host_that_has_not_been_set_up(reach):
+    error = exec_refused(reach, "/nowhere/weft-host")
+    assert error.message.startswith("web1 has not been set up: ") and error.hint == "fab setup"
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root, to become somebody whom sudo does not know")
+def test_real_sudo_that_asks_for_a_password(reach):
+    error = exec_refused(reach, "setpriv --reuid=65534 --regid=65534 --clear-groups sudo -n /usr/local/sbin/weft-host")
+    assert error.message.startswith(f"web1: sudo does not let {__import__('getpass').getuser()} run the engine: sudo: ")
+    assert error.hint == "fab setup writes the rule, which allows exactly: sudo -n /usr/local/sbin/weft-host"
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root, whom sudo knows everywhere")
+def test_real_sudo_with_a_program_that_is_not_there(reach):
+    error = exec_refused(reach, "sudo -n /nowhere/weft-host")
+    assert error.message == "web1 has not been set up: sudo: /nowhere/weft-host: command not found"
+
+
+def test_a_greeting_of_the_login_shell_does_no_harm(fleet, reach):
+    channel = transport.open(*reach(command=f"echo Welcome; echo mind the gap >&2; {fleet.command}"))
+    assert observe(channel)["state"]["host"] == "127.0.0.2"
+    channel.close()
+
+
+def test_an_engine_that_dies_is_an_unknown_outcome(fleet, reach):
+    fleet.order("web1", {"verb": "observe", "die": "before"})
+    error = exec_refused(reach, str(fleet.command), OutcomeUnknown)
+    assert error.message == "web1: the engine ended without an answer (exit 77)"
+
+
+def test_a_connection_that_dies_in_the_middle(reach):
+    error = exec_refused(reach, "kill -9 $PPID; sleep 5", OutcomeUnknown)
+    assert error.message == "web1: the connection was lost before the engine's answer"
+
+
+def test_a_peer_that_falls_silent_is_noticed(reach):
+    """The sshd of the connection is stopped: TCP lives on, but nobody answers, as behind a cut cable."""
+    channel = transport.open(*reach(command="echo $PPID > /dev/stderr; kill -STOP $PPID; sleep 60", silence=2.0))
+    start = time.monotonic()
+    try:
+        with pytest.raises(OutcomeUnknown) as caught:
+            observe(channel)
+    finally:
+        channel.close()
+        _kill_stopped()
+    assert caught.value.message == "web1: no sign of life for 2 s; the connection counts as lost"
+    assert time.monotonic() - start < 8
+
+
+def _kill_stopped():
+    said = subprocess.run(["ps", "-eo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True).stdout
+    for text in said.splitlines():
+        pid, ppid, stat, args = text.split(None, 3)
+        if stat.startswith("T") and args.startswith("sshd:") and _descends(int(ppid), os.getpid()):
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def _descends(pid, ancestor):
+    while pid > 1:
+        if pid == ancestor:
+            return True
+        try:
+            pid = int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            return False
+    return False
+
+
+def test_fifty_megabytes_to_the_host_arrive_whole(fleet, reach):
+    content = os.urandom(1 << 20) * 50
+    files = [{"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}]
+    release = {"app": "shop"}
+    channel = transport.open(*reach())
+    with pytest.raises(Refused, match="manifest"):  # the files are received before the manifest is read
+        channel.exec({"verb": "stage", "app": "shop", "by": "x@y", "site": {}, "base": 0, "release": release,
+                      "files": files}, [io.BytesIO(content)], None, 60)
+    channel.close()
+    assert (fleet.prefix("web1") / "files" / files[0]["sha256"]).stat().st_size == len(content)
+
+
+def test_fifty_megabytes_from_the_host_while_sending_as_much(reach):
+    """Both windows full in both directions, and standard error too: nobody waits for the other for ever."""
+    program = ("import sys,threading;o=sys.stdout.buffer;e=sys.stderr.buffer;l=b'{\"event\":\"log\",\"text\":\"'+b'x'*1000+b'\"}\\n';"
+               "t=threading.Thread(target=lambda:[e.write(b'y'*1000) for _ in range(5000)]);t.start();"
+               "[o.write(l) for _ in range(50000)];n=0\n"
+               "while True:\n"
+               "    b=sys.stdin.buffer.read(1<<20)\n"
+               "    n+=len(b)\n"
+               "    if not b: break\n"
+               "t.join();print('{\"result\":{\"got\":%d}}'%n)")
+    import shlex
+    channel = transport.open(*reach(command=shlex.join(["python3", "-c", program])))
+    heard = []
+    said = channel.exec({"verb": "stage"}, [io.BytesIO(bytes(50 << 20))], heard.append, 90)
+    assert said["got"] >= 50 << 20 and len(heard) == 50000
+    channel.close()
+
+
+def test_an_engine_that_answers_before_it_has_read_all(reach):
+    channel = transport.open(*reach(command="echo '{\"error\": {\"error\": \"refused\", \"message\": \"no\"}}'; exit 3"))
+    with pytest.raises(Refused, match="web1: no"):
+        channel.exec({"verb": "stage"}, [io.BytesIO(bytes(20 << 20))], None, 30)
+    channel.close()
+
+
+def test_a_time_limit_for_an_engine_that_never_answers(reach):
+    channel = transport.open(*reach(command="sleep 30"))
+    with pytest.raises(OutcomeUnknown, match="web1: no answer in time from the engine"):
+        channel.exec({"verb": "observe"}, (), None, 1.0)
+    channel.close()
+
+
+def test_eight_hosts_at_once(fleet, load):
+    from weft.rollout.show import Silent
+    env = load()
+    start = time.monotonic()
+    said = env.rollout(env.job("deploy", "1.0"), Silent()).run()
+    assert {each["status"] for each in said["hosts"].values()} == {"switched"} and len(said["hosts"]) == 8
+    assert [fleet.serves(name) for name in fleet.hosts] == ["1.0"] * 8
+    begun = [begin for name in fleet.hosts for verb, begin, _ in fleet.log(name) if verb == "stage"]
+    ended = [end for name in fleet.hosts for verb, _, end in fleet.log(name) if verb == "stage"]
+    assert max(begun) - min(begun) < time.monotonic() - start and len(ended) == 8
+
+
+def test_hosts_share_no_configuration_that_one_of_them_changes(reach):
+    """Fabric empties a Config for a moment whenever a Connection is made of it; another host's thread would meet that."""
+    from weft.rollout import ssh
+    host, access = reach()
+    before = access.config._config
+    ssh.connection(host, access)
+    assert access.config._config is before
+
+
+def test_confirmation_comes_over_a_fresh_connection(fleet, load):
+    """The sshd takes no new connection after the switch: the host is not confirmed, and goes back."""
+    from weft.rollout import hostrun
+    from weft.rollout.show import Silent
+    fleet.configure(confirm=1)
+    env = load("web1")
+
+    class Cut(Silent):
+        def host(self, name, event):
+            if event.get("text") == "switch" and event["state"] == "done" and fleet.sshd.process:
+                fleet.sshd.stop()
+    before = hostrun.GRACE, hostrun.PAUSE
+    hostrun.GRACE, hostrun.PAUSE = 0.2, 0.1
+    try:
+        with pytest.raises(OutcomeUnknown) as caught:
+            env.rollout(env.job("deploy", "1.0"), Cut()).run()
+    finally:
+        hostrun.GRACE, hostrun.PAUSE = before
+        fleet.sshd.start()
+    assert "connection refused" in caught.value.message
+    assert fleet.serves("web1") == ""
