@@ -1,5 +1,8 @@
 """What every test has: no configuration of the person who runs it."""
 
+import shutil
+from dataclasses import replace
+
 import pytest
 
 from tests import factory
@@ -21,3 +24,21 @@ def _own_git_configuration():
 def project(tmp_path):
     """A project at 1.1.3 with a changelog section for 1.1.4, a bare remote and an empty store."""
     return factory.make_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def released_once(tmp_path_factory):
+    """One real release of 1.1.4, looked at by many tests: project, proposal, report. Change nothing of it."""
+    made = factory.make_project(tmp_path_factory.mktemp("released") / "project", relative=True)
+    made.write("notes.txt", "not committed, in no package\n")
+    report = factory.Quiet()
+    return made, factory.run_release(made, "1.1.4", report=report), report
+
+
+@pytest.fixture
+def released(released_once, tmp_path):
+    """A project of its own that has released 1.1.4."""
+    made = released_once[0]
+    shutil.copytree(made.root.parent, tmp_path / "copy", symlinks=True)
+    base = tmp_path / "copy"
+    return replace(made, root=base / "project", store=base / "artifacts", remote=base / "project.git")

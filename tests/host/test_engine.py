@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 from tests.host.bench_host import SOURCE
 
 
@@ -120,6 +122,17 @@ def test_revert_undoes_a_trial_and_a_confirmed_generation(host):
     assert host.ok("revert", generation=3)["state"]["live"] == 1
     assert host.version() == "1.0"
     assert host.ok("revert", generation=3)["state"]["live"] == 1, "twice is as good"
+
+
+def test_revert_of_a_confirmed_rollback_serves_again_what_was_served_before_it(host):
+    for version in ("1.0", "1.1"):
+        host.deploy(*host.release(version))
+    host.ok("rollback", to="", base=2)
+    host.ok("confirm", generation=1)
+    assert host.version() == "1.0"
+    host.ok("revert", generation=1)
+    assert host.version() == "1.1"
+    assert [g["status"] for g in host.ok("observe", release=None)["state"]["generations"]] == ["good", "good", "good"]
 
 
 def test_revert_of_the_first_deploy_brings_the_placeholder_back(host):

@@ -158,7 +158,8 @@ def _line(text: str, inside: str, dotted: str) -> int:
         header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
         if header:
             here = header[1].replace('"', "")
-            if here == ".".join(filter(None, [inside, dotted])):
+            whole = ".".join(filter(None, [inside, dotted]))
+            if here == whole or here.startswith(whole + "."):
                 return number
         elif re.match(rf"\s*[\"']?{re.escape(parts[-1])}[\"']?\s*[=.]", line):
             if here == table:

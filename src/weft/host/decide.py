@@ -29,9 +29,13 @@ def deploy_faults(state: HostState, release: Release) -> list[Fault]:
     return found
 
 
+def received(files: list[str]) -> str:
+    return f"receive {len(files)} file{'s' if len(files) != 1 else ''}"
+
+
 def fetch(state: HostState, wanted: list[str]) -> Plan:
     """Take what the operator sends into the cache."""
-    step = Step("fetch", f"receive {len(wanted)} files", {"wanted": wanted})
+    step = Step("fetch", received(wanted), {"wanted": wanted})
     return Plan(state.host, str(state.live), "cache", (step,))
 
 
@@ -42,17 +46,22 @@ def stage(state: HostState, release: Release, settings: str, by: str) -> Plan:
     steps = []
     missing = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached]
     if missing:
-        steps.append(Step("fetch", f"receive {len(missing)} files", {"wanted": missing}))
+        steps.append(Step("fetch", received(missing), {"wanted": missing}))
     if release.id not in state.sealed:
         steps.append(Step("tools", "unpack the installer", {}))
         if release.layer not in state.layers and release.of_kind("dependency"):
-            steps.append(Step("layer", f"install {len(release.of_kind('dependency'))} dependencies", {"layer": release.layer}))
+            steps.append(Step("layer", _dependencies(release), {"layer": release.layer}))
         steps.append(Step("release", f"install {release.app} {release.version}", {"release": release.id}))
     if not ready:
         record = Generation(number, release.id, str(release.version), settings, "staged", by, previous=state.live or 0)
         steps.append(Step("generation", f"render the settings of generation {number}", {"record": record.to_json()}))
     steps.append(Step("check", "import the application as its own account", {"generation": number}))
     return Plan(state.host, str(state.live), release.id, tuple(steps))
+
+
+def _dependencies(release: Release) -> str:
+    number = len(release.of_kind("dependency"))
+    return f"install {number} dependenc{'ies' if number != 1 else 'y'}"
 
 
 def activate(state: HostState, generation: Generation) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import time
 from dataclasses import dataclass
 from typing import Callable
@@ -51,13 +52,19 @@ def fault(answer: Answer, release: str, health: Health) -> str:
     if not answer.status:
         return f"no answer: {answer.error}"
     if not 200 <= answer.status < 400:
-        return f"status {answer.status}: {' '.join(answer.body.split())[:200]}"
+        return f"status {answer.status}: {_brief(answer.body)}"
     if answer.release != release:
         return f"answered by {answer.release or 'something else than weft'}, not by {release}"
     wanted = health.contains.replace("{version}", answer.version)
     if wanted and wanted not in answer.body:
-        return f"the answer does not contain {wanted!r}: {' '.join(answer.body.split())[:200]}"
+        return f"the answer does not contain {wanted!r}: {_brief(answer.body)}"
     return ""
+
+
+def _brief(body: str) -> str:
+    """The beginning of an answer's text, without a page's markup."""
+    text = re.sub(r"<(style|script|title).*?</\1>|<[^>]*>", " ", body, flags=re.S | re.I)
+    return " ".join(text.split())[:120]
 
 
 def wait_good(port: int, site: Site, release: str, clock: Callable[[], float] = time.monotonic,

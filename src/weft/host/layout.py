@@ -83,6 +83,12 @@ class Layout:
                 *(Path(f"{self.prefix}/var/{n}") for n in ("run", "log") if self.prefix)]
 
 
+    @property
+    def last(self) -> Path:
+        """The last trial that was confirmed: what was served before it."""
+        return self.state / "last.json"
+
+
 def seal(path: Path) -> Path:
     """Written last: a directory without it is not complete and is swept."""
     return path / "SEAL"

@@ -215,6 +215,7 @@ class Machine:
                 raise OutcomeUnknown(f"not confirmed: GET {self.site.health.path}: {said}", "",
                                      f"{self.served()}; it goes back by itself in {recover.seconds_left(state.trial):.0f} s")
             switch.set_status(self.work, generation.number, "good")
+            durable.write(self.layout.last, json.dumps(state.trial), 0o600)
             self.layout.trial.unlink(missing_ok=True)
             durable.fsync_dir(self.layout.state)
             self._history("confirm", generation, "good", start)
@@ -234,8 +235,11 @@ class Machine:
             return {"state": self.state().to_json()}
 
     def _flip_back(self, state: HostState, generation: Generation) -> None:
-        """A confirmed generation: activate the one before, at once; the placeholder needs no health."""
-        before = state.generation(generation.previous)
+        """A confirmed generation: activate the one that was served before it, at once; the placeholder needs no health."""
+        last = read_json(self.layout.last)
+        if last.get("generation") != generation.number:
+            last = {"previous": generation.previous}
+        before = state.generation(last["previous"])
         if not before:
             raise NeedsHands(f"the generation before {generation.number} is gone", "deploy another version", self.served())
         plan = decide.activate(state, before)
@@ -243,7 +247,7 @@ class Machine:
             plan = Plan(plan.subject, plan.base, plan.target, tuple(s for s in plan.steps if s.kind not in ("door", "watch")))
         self._apply(plan)
         switch.set_status(self.work, before.number, "good")
-        switch.set_status(self.work, generation.number, "bad", "reverted")
+        switch.set_status(self.work, generation.number, "good" if last.get("was") == "good" else "bad", "reverted")
         self.layout.trial.unlink(missing_ok=True)
 
 

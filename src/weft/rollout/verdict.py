@@ -20,7 +20,7 @@ def judge(job: Job, runs: Sequence[HostRun]) -> dict[str, Any]:
     if not failed:
         return {"hosts": hosts(runs)}
     errors = [run for run in failed if run.error]
-    message = "\n".join(told(run) for run in errors) or "the rollout did not come to its end"
+    message = told(errors) or "the rollout did not come to its end"
     stuck = [run for run in failed if run.status == "stuck"]
     unknown = [run for run in failed if run.status == "unknown"]
     switched = [run for run in runs if run.status == "switched"]
@@ -82,7 +82,7 @@ def not_staged(job: Job, runs: Sequence[HostRun]) -> WeftError:
     kind = Refused if all(run.error.code in (2, 3) for run in failed) else FailedUndone
     if any(run.error.code == 1 for run in failed):
         kind = WeftError
-    return kind("\n".join(told(run) for run in failed), _hint(failed), f"no host was switched; {served(runs)}",
+    return kind(told(failed), _hint(failed), f"no host was switched; {served(runs)}",
                 {"hosts": hosts(runs)})
 
 
@@ -106,11 +106,15 @@ def served(runs: Iterable[HostRun]) -> str:
     return "; ".join(f"{version} on {', '.join(names)}" for version, names in by_version.items())
 
 
-def told(run: HostRun) -> str:
-    """A failing host's message with its own last lines."""
-    error = run.error
-    lines = error.details if isinstance(error.details, list) else []
-    return "\n".join([error.message, *(f"    {line}" for line in lines[-20:])])
+def told(runs: Iterable[HostRun]) -> str:
+    """The failing hosts' messages with their own last lines; hosts that say the same are told of together."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for run in runs:
+        lines = run.error.details if isinstance(run.error.details, list) else []
+        message = run.error.message.removeprefix(f"{run.host.name}: ")
+        groups.setdefault((message, *lines[-20:]), []).append(run.host.name)
+    return "\n".join("\n".join([f"{', '.join(names)}: {said[0]}", *(f"    {line}" for line in said[1:])])
+                     for said, names in groups.items())
 
 
 def hosts(runs: Iterable[HostRun]) -> dict[str, Any]:

@@ -1,0 +1,101 @@
+"""The sdist from the clone, the wheel from the sdist, and what both must be."""
+
+from __future__ import annotations
+
+import email.message
+import email.parser
+import sys
+import zipfile
+from pathlib import Path
+from typing import Callable, Sequence
+
+from weft.errors import Refused
+from weft.release import run, sdist, tools
+from weft.release.sdist import normal
+
+Log = Callable[[str], None]
+
+
+def environment(epoch: int) -> dict[str, str]:
+    """What makes a build the same here and elsewhere. epoch: seconds since 1970."""
+    return run.environment({"SOURCE_DATE_EPOCH": str(epoch), "TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0",
+                            "PYTHONDONTWRITEBYTECODE": "1"})
+
+
+def make_sdist(source: Path, out: Path, epoch: int, log: Log) -> Path:
+    """Raises CommandFailed; Refused when the backend did not make exactly one .tar.gz."""
+    _build(["--sdist", "--outdir", str(out), str(source)], source, epoch, log)
+    path = _one(out, "*.tar.gz")
+    sdist.repack(path, epoch)
+    return path
+
+
+def make_wheel(archive: Path, into: Path, out: Path, epoch: int, log: Log) -> Path:
+    """Unpack the sdist in `into` and build the wheel there, so that it holds nothing that the sdist lacks."""
+    source = sdist.unpack(archive, into)
+    _build(["--wheel", "--outdir", str(out), str(source)], source, epoch, log)
+    return _one(out, "*.whl")
+
+
+def _build(words: list[str], cwd: Path, epoch: int, log: Log) -> None:
+    uv = ["--installer", "uv"] if tools.uv() else []
+    run.watch([sys.executable, "-m", "build", *uv, *words], cwd, environment(epoch), log)
+
+
+def _one(out: Path, pattern: str) -> Path:
+    found = sorted(out.glob(pattern))
+    if len(found) != 1:
+        raise Refused(f"the build made {len(found)} files {pattern}, not one: {', '.join(p.name for p in found)}")
+    return found[0]
+
+
+def metadata(wheel: Path) -> email.message.Message:
+    """The wheel's METADATA."""
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return email.parser.Parser().parsestr(archive.read(name).decode("utf-8"))
+
+
+def requirements(wheel: Path, python: str, extras: Sequence[str] = ()) -> list[str]:
+    """What the wheel requires on that Python, with these extras of it, sorted. Raises Refused for an extra it has not."""
+    from packaging.requirements import Requirement
+    said = metadata(wheel)
+    lacking = sorted({normal(e) for e in extras} - {normal(e) for e in said.get_all("Provides-Extra") or ()})
+    if lacking:
+        raise Refused(f"{said['Name']} has no extra {', '.join(lacking)}", "correct `extras` in [tool.weft]")
+    found = set()
+    for line in said.get_all("Requires-Dist") or ():
+        each = Requirement(line.strip())
+        here = {"python_version": python, "python_full_version": f"{python}.0"}
+        if each.marker and "extra" in str(each.marker):
+            if not any(each.marker.evaluate({**here, "extra": extra}) for extra in extras):
+                continue
+            each.marker = None
+        found.add(str(each))
+    return sorted(found)
+
+
+def modules(wheel: Path) -> list[str]:
+    """The packages and modules that the wheel installs at the top."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name.split("/") for name in archive.namelist()]
+    tops = {parts[0] for parts in names if len(parts) == 2 and parts[1] == "__init__.py"}
+    tops |= {parts[0][:-3] for parts in names if len(parts) == 1 and parts[0].endswith(".py")}
+    return sorted(top for top in tops if top.isidentifier() and top not in ("tests", "test", "docs", "examples"))
+
+
+def check(archive: Path, wheel: Path, version: str, log: Log) -> None:
+    """Names by PEP 625, the version that was asked for, metadata and README as an index wants them.
+
+    Raises Refused or CommandFailed.
+    """
+    said = metadata(wheel)
+    if said["Version"] != version:
+        raise Refused(f"the wheel says version {said['Version']}, the release is {version}",
+                      "write the version in one place, or set version_file in [tool.weft]")
+    expected = f"{sdist.normal(said['Name'])}-{version}.tar.gz"
+    if archive.name != expected:
+        raise Refused(f"the sdist is named {archive.name}; PEP 625 wants {expected}",
+                      "require a newer build backend, such as setuptools>=69.3, in [build-system]")
+    run.watch([sys.executable, "-m", "twine", "check", "--strict", str(archive), str(wheel)], archive.parent,
+              run.environment({"NO_COLOR": "1"}), log)

@@ -1,0 +1,186 @@
+"""Pure: what was seen and what is wished in; all faults, or the plan, out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Sequence
+
+from weft.errors import Refused, UsageError
+from weft.plan import Plan, Step
+from weft.release import changelog, faults, version
+from weft.release.faults import Fault, Frame
+from weft.release.observe import Published, Seen
+from weft.values import Version
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The words of the command; None for what was not given. Raises UsageError for words that are neither."""
+
+    version: str | None = None
+    bump: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.version is not None and self.bump is not None:
+            raise UsageError("give --version or --bump, not both", "inv release --version 1.1.4, or inv release --bump patch")
+        if self.version is not None:
+            Version(self.version)
+        if self.bump is not None:
+            version.bumped("0", self.bump)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Either faults, or a plan (without steps: it is released already)."""
+
+    faults: Sequence[Fault] = ()
+    plan: Plan | None = None
+
+
+def last(seen: Seen, template: str) -> str:
+    """The newest version that a tag (here or on the remote) or the store has; "" when there is none."""
+    tags = [*seen.state.tags, *(seen.remote.tags if seen.remote else ())]
+    return version.newest([*version.of_tags(tags, template), *seen.released])
+
+
+def target(seen: Seen, wish: Wish, template: str) -> Version:
+    """The version that is wished. Raises Refused when the words leave it open."""
+    if wish.version:
+        return Version(wish.version)
+    if seen.unfinished:
+        return Version(seen.unfinished.version)
+    before, declared = last(seen, template), _declared(seen)
+    if wish.bump:
+        if not (before or declared):
+            raise Refused("there is no version to count from", "inv release --version 0.1.0")
+        return version.bumped(before or declared, wish.bump)
+    if declared and (not before or version.above(declared, before)):
+        return Version(declared)
+    raise _open_choice(before or declared)
+
+
+def _declared(seen: Seen) -> str:
+    """What the code says; of 1.1.4.dev0 the release it is the way to. "" when it says nothing valid."""
+    text = seen.places[0].text.split(".dev")[0] if seen.places else ""
+    return text if version.valid(text) else ""
+
+
+def _open_choice(before: str) -> Refused:
+    if not before:
+        return Refused("which version? The code declares none", "inv release --version 0.1.0")
+    choices = ", ".join(f"--bump {part} ({version.bumped(before, part)})" for part in reversed(version.PARTS))
+    return Refused(f"which version? {before} is the last one, and the code declares no newer",
+                   f"inv release with --version {version.bumped(before, 'patch')}, or one of: {choices}")
+
+
+def decide(seen: Seen, there: Published, frame: Frame) -> Decision:
+    """All faults at once, or the plan."""
+    tagged = _tagged(seen, frame.tag)
+    if there.release is not None:
+        return _published(seen, there, frame, tagged)
+    if tagged and _ours(seen, frame, tagged):
+        found = [*faults.of_store(seen, frame), *faults.of_remote(seen)]
+        return Decision(found) if found else Decision(plan=_finish(seen, frame, tagged))
+    found = [*faults.of_tree(seen, frame), *faults.of_remote(seen), *faults.of_version(seen, frame, tagged),
+              *faults.of_changelog(seen, frame), *faults.of_store(seen, frame), *faults.of_project(seen)]
+    return Decision(found) if found else Decision(plan=_fresh(seen, frame))
+
+
+def _tagged(seen: Seen, tag: str) -> str:
+    """The commit that the tag names: on the remote, else here; "" when it is free."""
+    return (seen.remote.tags.get(tag, "") if seen.remote else "") or seen.state.tags.get(tag, "")
+
+
+def _ours(seen: Seen, frame: Frame, tagged: str) -> bool:
+    """Whether the tag is this very release, so that the way is forward: noted by a run, or on the commit checked out."""
+    if seen.unfinished and seen.unfinished.tag == frame.tag:
+        return True
+    here = seen.state.tags.get(frame.tag, tagged) == tagged == seen.state.head
+    return here and bool(seen.places) and all(place.text in ("", frame.version) for place in seen.places)
+
+
+def _published(seen: Seen, there: Published, frame: Frame, tagged: str) -> Decision:
+    if there.damage:
+        return Decision([Fault(f"{frame.version} is in the store, damaged: {each}",
+                               "restore the file; a version is never replaced") for each in there.damage])
+    if there.release.commit != tagged:
+        return Decision([Fault(f"{frame.version} is in the store already, made from commit {there.release.commit[:12]}; "
+                               + (f"the tag {frame.tag} is {tagged[:12]}" if tagged else f"there is no tag {frame.tag}"),
+                               "a version is never replaced: release another one")])
+    note = seen.unfinished
+    behind = note and note.tag == frame.tag and seen.state.head == note.base != note.commit
+    return Decision(plan=_plan(seen, frame, _last_steps(seen, frame, tagged)[1:] if behind else []))
+
+
+def _plan(seen: Seen, frame: Frame, steps: Sequence[Step]) -> Plan:
+    return Plan(frame.app, seen.state.head, frame.version, tuple(steps))
+
+
+def _fresh(seen: Seen, frame: Frame) -> Plan:
+    head = seen.state.head
+    edits = _edits(seen, frame)
+    commit = [_commit(seen, frame, edits)]
+    return _plan(seen, frame, [
+        Step("scratch", f"clone {head[:12]} of {seen.state.branch} into the repository's own data; your files stay as they are",
+             {"commit": head, "tag": "", "tag_id": "", "branch": seen.state.branch, "base": head}),
+        *edits, *commit, *_middle(seen, frame), *_push(seen, frame), *_last_steps(seen, frame, "")])
+
+
+def _edits(seen: Seen, frame: Frame) -> list[Step]:
+    changed = [place for place in seen.places if place.path and place.text != frame.version]
+    steps = [Step("edit", f"{place}: version {place.text} -> {frame.version}", {"path": place.path, "version": frame.version})
+             for place in changed]
+    if changelog.dated(seen.changelog_text, frame.version, frame.date) != seen.changelog_text:
+        section = changelog.section_for(seen.changelog_text, frame.version)
+        what = f"the section {section.label} becomes {frame.version}" if section.unreleased else f"the section {section.label}"
+        steps.append(Step("date", f"{seen.changelog}:{section.at + 1}: {what}, dated {frame.date}",
+                          {"path": seen.changelog, "version": frame.version, "date": frame.date}))
+    return steps
+
+
+def _commit(seen: Seen, frame: Frame, edits: Sequence[Step]) -> Step:
+    entry = changelog.section_for(seen.changelog_text, frame.version).body
+    what = (f'commit "Release {frame.version}" there, annotated tag {frame.tag}' if edits
+            else f"annotated tag {frame.tag} on {seen.state.head[:12]} there; no file needs a change")
+    return Step("tag", what, {"tag": frame.tag, "version": frame.version, "message": f"{frame.app} {frame.version}\n\n{entry}\n",
+                              "paths": [step.args["path"] for step in edits]})
+
+
+def _middle(seen: Seen, frame: Frame) -> list[Step]:
+    command = " ".join(seen.test)
+    return [
+        Step("test", f"{command}, in an export of exactly that commit", {"argv": list(seen.test)}),
+        Step("build", "sdist by `build`, then the wheel from that sdist; twine check --strict", {"version": frame.version}),
+        Step("lock", f"requirements.lock with hashes and a wheelhouse for {frame.target}", {"pinned": seen.locked}),
+        Step("verify", f"install into a fresh virtualenv without an index, {frame.loads}", {"version": frame.version}),
+        Step("stage", f"copy to a hidden directory of {frame.store}, read back",
+             {"version": frame.version, "tag": frame.tag})]
+
+
+def _push(seen: Seen, frame: Frame) -> list[Step]:
+    remote = seen.remote
+    args: dict[str, Any] = {"tag": frame.tag}
+    if remote is None:
+        return [Step("push", f"take the tag {frame.tag} into your repository (there is no remote)", args, commit=True)]
+    more = " with its commits that are not there yet" if seen.relation == "ahead" else ""
+    return [Step("push", f"push {remote.branch}{more} and {frame.tag} to {remote.name}, both or neither", args, commit=True)]
+
+
+def _last_steps(seen: Seen, frame: Frame, tagged: str) -> list[Step]:
+    branch = seen.unfinished.branch if tagged and seen.unfinished else seen.state.branch
+    return [
+        Step("publish", f"{frame.store}/{frame.app}/{frame.version}, by one rename", {"version": frame.version}),
+        Step("forward", f"bring your {branch or 'branch'} forward to the release", {"tag": frame.tag}),
+        Step("readback", "compare tag, manifest and bytes", {"version": frame.version, "tag": frame.tag})]
+
+
+def _finish(seen: Seen, frame: Frame, tagged: str) -> Plan:
+    """The tag is there already: only forward."""
+    ending, note = _last_steps(seen, frame, tagged), seen.unfinished
+    if note and seen.staged:
+        return _plan(seen, frame, ending)
+    pushed = seen.remote is None or frame.tag in seen.remote.tags
+    base, branch = (note.base, note.branch) if note else (seen.state.head, seen.state.branch)
+    again = Step("scratch", f"clone {tagged[:12]}, which is {frame.tag}, into the repository's own data",
+                 {"commit": tagged, "tag": frame.tag, "tag_id": note.tag_id if note else "", "branch": branch, "base": base})
+    return _plan(seen, frame, [again, *_middle(seen, frame), *([] if pushed else _push(seen, frame)), *ending])

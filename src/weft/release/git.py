@@ -1,0 +1,160 @@
+"""git, by argument vectors. Reads take no locks and write no index; hooks stay out except the user's own pre-push."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Sequence
+
+from weft.release import run
+from weft.release.vcs import Remote, SendRefused, SendUnknown, State
+
+_NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
+_QUIET = ("-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "advice.detachedHead=false")
+_BRANCH = "weft-release"
+_NONE = "0" * 40
+
+
+class Repository:
+    """See weft.release.vcs.Repository."""
+
+    name = "git"
+
+    def __init__(self, top: Path):
+        self.top = top
+        common = self._git("rev-parse", "--git-common-dir").strip()
+        self.data = Path(top, common).resolve() / "weft"
+
+    def _git(self, *words: str, at: Path | None = None, env: dict[str, str] = {}, timeout: float = 60,
+             ok: Sequence[int] = (0,)) -> str:
+        argv = ["git", "--no-optional-locks", *_QUIET, *words]
+        return run.ask(argv, at or self.top, run.environment({"LC_ALL": "C", **env}), timeout, ok)
+
+    def state(self) -> State:
+        head, branch, changed, untracked = "", "", [], []
+        said = self._git("status", "--porcelain=v2", "-z", "--branch", "--untracked-files=all").split("\0")
+        lines = iter(said)
+        for line in lines:
+            mark, _, rest = line.partition(" ")
+            if line.startswith("# branch.oid "):
+                head = rest.split(" ", 1)[1]
+            elif line.startswith("# branch.head "):
+                branch = rest.split(" ", 1)[1]
+            elif mark == "?":
+                untracked.append(rest)
+            elif mark in ("1", "2", "u"):
+                changed.append(rest.split(" ", {"1": 7, "2": 8, "u": 9}[mark])[-1])
+                mark == "2" and next(lines, None)
+        return State("" if head == "(initial)" else head, "" if branch == "(detached)" else branch,
+                     self._identity(), tuple(changed), tuple(untracked), self._tags())
+
+    def _identity(self) -> str:
+        try:
+            return self._git("var", "GIT_COMMITTER_IDENT").rsplit(">", 1)[0] + ">"
+        except run.CommandFailed:
+            return ""
+
+    def _tags(self) -> dict[str, str]:
+        said = self._git("for-each-ref", "refs/tags", "--format=%(refname:strip=2) %(objectname) %(*objectname)")
+        return {words[0]: words[-1] for words in map(str.split, said.splitlines())}
+
+    def remote(self, name: str, branch: str) -> Remote | None:
+        if name not in self._git("remote").split():
+            return None
+        there = self._upstream(name, branch)
+        try:
+            said = self._git("ls-remote", name, f"refs/heads/{there}", "refs/tags/*")
+        except run.CommandFailed as error:
+            return Remote(name, there, error=" ".join(error.tail) or str(error))
+        refs = dict(reversed(line.split("\t")) for line in said.splitlines())
+        tags = {ref[10:].removesuffix("^{}"): commit for ref, commit in sorted(refs.items())
+                if ref.startswith("refs/tags/")}
+        return Remote(name, there, refs.get(f"refs/heads/{there}", ""), tags)
+
+    def _upstream(self, remote: str, branch: str) -> str:
+        said = self._git("config", "--get-regexp", rf"^branch\.{re.escape(branch)}\.(remote|merge)$", ok=(0, 1))
+        values = {line.split(" ", 1)[0].rsplit(".", 1)[1]: line.split(" ", 1)[1] for line in said.splitlines()}
+        same = values.get("remote") == remote and values.get("merge", "").startswith("refs/heads/")
+        return values["merge"].removeprefix("refs/heads/") if same else branch
+
+    def tracked(self, paths: Sequence[str]) -> set[str]:
+        return set(self._git("ls-files", "-z", "--", *paths).split("\0")) & set(paths) if paths else set()
+
+    def ancestor(self, old: str, new: str) -> bool:
+        try:
+            self._git("merge-base", "--is-ancestor", old, new)
+            return True
+        except run.CommandFailed:
+            return False
+
+    def time(self, commit: str, scratch: Path) -> int:
+        return int(self._git("show", "--no-patch", "--format=%ct", commit + "^{commit}", at=scratch))
+
+    def clone(self, scratch: Path, commit: str, tag: str, tag_id: str) -> None:
+        """Shares the objects; a branch of its own at `commit`, all tags, no hooks."""
+        self._git(*_NO_HOOKS, "clone", "--quiet", "--shared", "--no-checkout", "--template=", str(self.top), str(scratch),
+                  at=scratch.parent)
+        self._git(*_NO_HOOKS, "checkout", "--quiet", "-B", _BRANCH, commit, at=scratch)
+        if tag and not self._git("tag", "--list", tag, at=scratch):
+            self._git("update-ref", f"refs/tags/{tag}", tag_id or commit, at=scratch)
+
+    def commit(self, scratch: Path, paths: Sequence[str], message: str) -> str:
+        self._git(*_NO_HOOKS, *self._signing(), "commit", "--quiet", "--no-verify", "--cleanup=verbatim", "-m", message,
+                  "--", *paths, at=scratch, env=self._author(), timeout=600)
+        return self._git("rev-parse", "HEAD", at=scratch).strip()
+
+    def tag(self, scratch: Path, name: str, commit: str, message: str) -> str:
+        self._git(*_NO_HOOKS, *self._signing(), "tag", "--annotate", "--cleanup=verbatim", "-m", message, name, commit,
+                  at=scratch, env=self._author(), timeout=600)
+        return self._git("rev-parse", f"refs/tags/{name}", at=scratch).strip()
+
+    def _author(self) -> dict[str, str]:
+        """The scratch clone has none of the repository's own configuration, so who commits is handed over."""
+        name, _, address = self._identity().removesuffix(">").rpartition(" <")
+        return {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
+                for what, value in (("NAME", name), ("EMAIL", address))}
+
+    def _signing(self) -> list[str]:
+        said = self._git("config", "-z", "--get-regexp", r"^(gpg\.|user\.signingkey|(commit|tag)\.gpgsign)", ok=(0, 1))
+        pairs = [entry.partition("\n") for entry in said.split("\0") if entry]
+        return [word for key, _, value in pairs for word in ("-c", f"{key}={value or 'true'}")]
+
+    def export(self, scratch: Path, target: Path) -> None:
+        """From the index rather than by `git archive`, which would leave out or change files by .gitattributes."""
+        self._git("checkout-index", "--all", f"--prefix={target}{os.sep}", at=scratch)
+
+    def send(self, scratch: Path, remote: Remote | None, tag: str, commit: str) -> None:
+        """The push goes out from the user's repository, whose credentials, addresses and pre-push hook (LFS) it needs."""
+        fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", str(scratch))
+        if remote is None:
+            self._git(*_NO_HOOKS, *fetch, f"refs/tags/{tag}:refs/tags/{tag}")
+            return
+        self._git(*_NO_HOOKS, *fetch, f"refs/tags/{tag}")
+        tag_id = self._git("rev-parse", f"refs/tags/{tag}", at=scratch).strip()
+        try:
+            self._git("push", "--quiet", "--porcelain", "--atomic", "--no-follow-tags",
+                      f"--force-with-lease=refs/tags/{tag}:", remote.name,
+                      f"{commit}:refs/heads/{remote.branch}", f"{tag_id}:refs/tags/{tag}", timeout=600)
+        except run.CommandFailed as error:
+            self._after_failed_push(error, remote, tag, commit)
+
+    def _after_failed_push(self, error: run.CommandFailed, remote: Remote, tag: str, commit: str) -> None:
+        """A push that failed may still have arrived: the remote is asked."""
+        now = self.remote(remote.name, remote.branch)
+        if now is None or now.error:
+            raise SendUnknown("\n".join(error.tail))
+        if now.tags.get(tag) != commit:
+            raise SendRefused("\n".join(error.tail))
+
+    def forward(self, branch: str, base: str, commit: str, tag: str, tag_id: str) -> str:
+        try:
+            if tag_id and tag not in self._tags():
+                self._git("update-ref", f"refs/tags/{tag}", tag_id, _NONE)
+            now = self._git("symbolic-ref", "--short", "-q", "HEAD", ok=(0, 1)).strip()
+            if now != branch:
+                return f"you are on {now or 'no branch'} now; {branch} was left where it is"
+            self._git(*_NO_HOOKS, "merge", "--quiet", "--ff-only", "--no-autostash", commit)
+            return ""
+        except run.CommandFailed as error:
+            return " ".join(error.tail) or str(error)

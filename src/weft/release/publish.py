@@ -1,0 +1,30 @@
+"""A release's files with their kinds, and the manifest over them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Iterable, Mapping
+
+from weft import durable
+from weft.values import Artifact, Release, Version
+
+
+def files(built: Iterable[tuple[str, Path]], wheels: Iterable[Path], installer: Path, lock: Path,
+          named: Mapping[str, Path]) -> dict[str, tuple[str, Path]]:
+    """Artifact name -> (kind, where it lies). built: ("sdist", path), ("wheel", path); named: entry and settings."""
+    found = {path.name: (kind, path) for kind, path in built}
+    found[lock.name] = ("lock", lock)
+    found.update({f"wheelhouse/{path.name}": ("dependency", path) for path in wheels})
+    found[f"tools/{installer.name}"] = ("installer", installer)
+    found.update({path.name: (kind, path) for kind, path in named.items()})
+    return found
+
+
+def manifest(app: str, version: str, commit: str, tag: str, epoch: int, python: str, callable_: str, entry: str,
+             found: Mapping[str, tuple[str, Path]]) -> Release:
+    """Made from nothing but its arguments, so that the same commit gives the same manifest. epoch: the commit's time."""
+    artifacts = tuple(Artifact(name, kind, path.stat().st_size, durable.sha256(path))
+                      for name, (kind, path) in sorted(found.items()))
+    created = datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Release(app, Version(version), commit, tag, created, python, artifacts, callable_, entry)

@@ -1,0 +1,67 @@
+"""The one directory a release works in, inside the repository's own data, and the note in it that a rerun goes by.
+
+A note is a hint: whether a release really went past its point of no return is asked of the tag (see observe).
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Collection
+
+from weft import durable
+
+_NOTE = "note.json"
+
+
+@dataclass(frozen=True)
+class Note:
+    """What was about to be sent: `commit` as `tag` (its own id: tag_id) on `branch`, which was at `base`; staged where."""
+
+    version: str
+    commit: str
+    tag: str
+    tag_id: str
+    branch: str
+    base: str
+    staged: str = ""
+
+
+def create(data: Path) -> Path:
+    """A new, empty scratch directory."""
+    path = data / f"scratch-{secrets.token_hex(6)}"
+    path.mkdir(parents=True)
+    return path
+
+
+def save(path: Path, note: Note) -> None:
+    durable.write(path / _NOTE, json.dumps(asdict(note)))
+
+
+def notes(data: Path) -> dict[Path, Note]:
+    """The scratch directories that earlier runs left, with their notes; unreadable ones are left out."""
+    found = {}
+    for path in sorted(data.glob("scratch-*")):
+        try:
+            found[path] = Note(**json.loads((path / _NOTE).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            continue
+    return found
+
+
+def sweep(data: Path, store, keep: Collection[Path | None] = ()) -> None:
+    """Remove what earlier runs left: only under the release lock, when none of it can be in use."""
+    left = notes(data)
+    for path in data.glob("scratch-*"):
+        if path not in keep:
+            remove(path, store, left.get(path))
+
+
+def remove(path: Path, store, note: Note | None = None) -> None:
+    """One scratch directory with the staging directory it notes."""
+    if note is not None and note.staged:
+        store.discard(Path(note.staged))
+    shutil.rmtree(path, ignore_errors=True)

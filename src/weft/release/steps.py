@@ -1,0 +1,203 @@
+"""What each kind of step does. `RUN[kind](work, **step.args)`; the plan's args say everything that was shown."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+from weft.errors import Refused
+from weft.release import build, changelog, lock, publish, run, scratch, tools, verify
+from weft.release.observe import Project
+from weft.release.target import Target, this_platform
+from weft.release.vcs import Remote
+from weft.release.version import edited
+from weft.values import Release
+
+
+@dataclass
+class Work:
+    """What the steps hand on. place: the scratch directory.  note: what is noted there for a rerun."""
+
+    project: Project
+    remote: Remote | None
+    log: Callable[[str], None]
+    warn: Callable[[str], None]
+    place: Path | None = None
+    note: scratch.Note | None = None
+    locked: lock.Locked | None = None
+
+    @property
+    def clone(self) -> Path:
+        return self.place / "clone"
+
+    @property
+    def source(self) -> Path:
+        """The project inside the clone."""
+        return self.clone / self.project.prefix
+
+    @property
+    def dist(self) -> Path:
+        return self.place / "dist"
+
+    @property
+    def epoch(self) -> int:
+        """The release commit's time, seconds since 1970."""
+        return self.project.repo.time(self.note.commit, self.clone)
+
+    def remember(self, **changes: str) -> None:
+        self.note = replace(self.note, **changes)
+        scratch.save(self.place, self.note)
+
+
+def target(project: Project) -> Target:
+    """What the configuration says the hosts are."""
+    return Target(project.config["python"], project.config["platform"] or this_platform())
+
+
+def _scratch(work: Work, commit: str, tag: str, tag_id: str, branch: str, base: str) -> None:
+    repo = work.project.repo
+    work.place = scratch.create(repo.data)
+    repo.clone(work.clone, commit, tag, tag_id)
+    for name in ("dist", "unpacked", "export", "empty"):
+        (work.place / name).mkdir()
+    work.note = scratch.Note("", commit, tag, tag_id, branch, base)
+
+
+def _edit(work: Work, path: str, version: str) -> None:
+    _rewrite(work.source / path, lambda text: edited(path, text, version))
+
+
+def _date(work: Work, path: str, version: str, date: str) -> None:
+    _rewrite(work.source / path, lambda text: changelog.dated(text, version, date))
+
+
+def _rewrite(path: Path, change: Callable[[str], str]) -> None:
+    """Line ends stay as they are."""
+    with path.open(encoding="utf-8", newline="") as handle:
+        text = handle.read()
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        handle.write(change(text))
+
+
+def _tag(work: Work, tag: str, version: str, message: str, paths: Sequence[str]) -> None:
+    repo, commit = work.project.repo, work.note.commit
+    if paths:
+        inside = sorted({(work.project.prefix / path).as_posix() for path in paths})
+        commit = repo.commit(work.clone, inside, f"Release {version}\n")
+    tag_id = repo.tag(work.clone, tag, commit, message)
+    work.remember(version=version, commit=commit, tag=tag, tag_id=tag_id)
+
+
+def _test(work: Work, argv: Sequence[str]) -> None:
+    export = work.place / "export"
+    work.project.repo.export(work.clone, export)
+    test(export / work.project.prefix, argv, work.log)
+
+
+def test(source: Path, argv: Sequence[str], log: Callable[[str], None]) -> None:
+    """The project's tests in `source`, whose code is found before an installed one. Raises CommandFailed."""
+    home = str(Path(sys.executable).parent)
+    paths = [str(source / "src"), str(source), os.environ.get("PYTHONPATH", "")]
+    env = run.environment({"PATH": f"{home}{os.pathsep}{os.environ.get('PATH', '')}",
+                           "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+                           "GIT_CEILING_DIRECTORIES": str(source.parent)})
+    tail = run.watch([sys.executable if argv[0] == "python" else argv[0], *argv[1:]], source, env, log)
+    if "Ran 0 tests in" in "\n".join(tail):
+        raise run.CommandFailed(argv, 5, tail)
+
+
+def _build(work: Work, version: str) -> None:
+    archive = build.make_sdist(work.source, work.dist, work.epoch, work.log)
+    wheel = build.make_wheel(archive, work.place / "unpacked", work.dist, work.epoch, work.log)
+    build.check(archive, wheel, version, work.log)
+
+
+def _built(work: Work) -> tuple[Path, Path]:
+    return next(work.dist.glob("*.tar.gz")), next(work.dist.glob("*.whl"))
+
+
+def requirements(project: Project, wheel: Path) -> list[str]:
+    """What the hosts need beside the application: its own metadata's words, with the extras of [tool.weft]."""
+    return build.requirements(wheel, project.config["python"], project.config["extras"])
+
+
+def _lock(work: Work, pinned: bool) -> None:
+    kept = work.source / "requirements.lock"
+    text = kept.read_text(encoding="utf-8") if pinned and kept.is_file() else ""
+    work.locked = lock.locked(requirements(work.project, _built(work)[1]), target(work.project), text, work.log)
+    (work.place / "requirements.lock").write_text(work.locked.text, encoding="utf-8")
+    (work.place / "wheelhouse").mkdir()
+    for wheel in work.locked.wheels:
+        shutil.copyfile(wheel, work.place / "wheelhouse" / wheel.name)
+
+
+def _verify(work: Work, version: str) -> None:
+    config, aim = work.project.config, target(work.project)
+    python = tools.python(aim.python)
+    if not python or aim.platform not in Target(aim.python, this_platform()).tags():
+        work.warn(f"not installed and imported here: the wheels are for {aim}")
+        return
+    wheel = _built(work)[1]
+    inside = verify.install(python, work.place / "venv", work.place / "requirements.lock", work.place / "wheelhouse",
+                            wheel, work.log)
+    settings = work.source / config["settings"] if config["settings"] else None
+    empty = work.place / "empty"
+    verify.imports(inside, build.modules(wheel), config["callable"], settings, empty, work.log)
+    if config["entry"]:
+        verify.compiles(inside, work.source / config["entry"], empty, work.log)
+
+
+def _stage(work: Work, version: str, tag: str) -> None:
+    project, config = work.project, work.project.config
+    archive, wheel = _built(work)
+    named = {kind: work.source / config[kind] for kind in ("entry", "settings") if config[kind]}
+    found = publish.files([("sdist", archive), ("wheel", wheel)], sorted((work.place / "wheelhouse").iterdir()),
+                          tools.installer(work.log), work.place / "requirements.lock", named)
+    release = publish.manifest(project.app, version, work.note.commit, tag, work.epoch, config["python"],
+                               config["callable"], _entry(work, version), found)
+    place = project.store.staging(project.app, version)
+    work.remember(version=version, staged=str(place))
+    project.store.stage(place, release, {name: path for name, (_, path) in found.items()})
+
+
+def _entry(work: Work, version: str) -> str:
+    """The changelog's section, as the release commit has it."""
+    name = changelog.find(work.source, work.project.config["changelog"])
+    section = changelog.section_for((work.source / name).read_text(encoding="utf-8"), version) if name else None
+    return section.body if section else ""
+
+
+def _push(work: Work, tag: str) -> None:
+    work.project.repo.send(work.clone, work.remote, tag, work.note.commit)
+
+
+def _publish(work: Work, version: str) -> None:
+    work.project.store.publish(Path(work.note.staged), work.project.app, version)
+
+
+def _forward(work: Work, tag: str) -> None:
+    note = work.note
+    left = work.project.repo.forward(note.branch, note.base, note.commit, tag, note.tag_id)
+    if left:
+        work.warn(f"published, but your {note.branch} was not brought forward: {left}; git pull brings it")
+
+
+def _readback(work: Work, version: str, tag: str) -> None:
+    project = work.project
+    release: Release = project.store.manifest(project.app, version)
+    remote = project.repo.remote(work.remote.name, work.note.branch) if work.remote else None
+    tags = project.repo.state().tags if remote is None or remote.error else remote.tags
+    faults = project.store.verify(project.app, version)
+    if tags.get(tag) != release.commit:
+        faults.append(f"the tag {tag} is {tags.get(tag, 'not there')}, the manifest says {release.commit}")
+    if faults:
+        raise Refused("; ".join(faults))
+
+
+RUN: dict[str, Callable[..., Any]] = {
+    "scratch": _scratch, "edit": _edit, "date": _date, "tag": _tag, "test": _test, "build": _build, "lock": _lock,
+    "verify": _verify, "stage": _stage, "push": _push, "publish": _publish, "forward": _forward, "readback": _readback}

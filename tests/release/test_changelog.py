@@ -1,0 +1,110 @@
+"""Sections of the changelogs that people write."""
+
+import pytest
+
+from weft.release import changelog
+
+MARKDOWN = """\
+# Changelog
+
+## [Unreleased]
+
+### Added
+- carries
+
+## [1.1.3] - 2024-01-02
+- fixes
+
+[1.1.3]: https://example.org/1.1.3
+"""
+
+UNDERLINED = """\
+Changes
+=======
+
+1.1.4 (unreleased)
+------------------
+
+- carries
+
+1.1.3 (2024-01-02)
+------------------
+
+- fixes
+"""
+
+
+def test_sections_of_keep_a_changelog():
+    assert [(s.label, s.body) for s in changelog.sections(MARKDOWN)] == [
+        ("Unreleased", "### Added\n- carries"), ("1.1.3", "- fixes")]
+
+
+def test_sections_of_underlined_text():
+    assert [(s.label, s.rest, s.body) for s in changelog.sections(UNDERLINED)] == [
+        ("1.1.4", " (unreleased)", "- carries"), ("1.1.3", " (2024-01-02)", "- fixes")]
+
+
+def test_overlined_headings_do_not_end_in_the_section_before():
+    text = "=====\n1.1.4\n=====\n\n- new\n\n=====\n1.1.3\n=====\n\n- old\n"
+    assert [(s.label, s.body) for s in changelog.sections(text)] == [("1.1.4", "- new"), ("1.1.3", "- old")]
+
+
+@pytest.mark.parametrize("heading", ["## 1.1.4", "## [1.1.4] - 2024-05-06", "## v1.1.4", "# weaveserver 1.1.4", "## Version 1.1.4",
+                                     "## [1.1.4](https://example.org/1.1.4) (2024-05-06)", "### 1.1.4: the shuttle ###"])
+def test_headings_that_name_a_version(heading):
+    section = changelog.section_for(f"# Changes\n\n{heading}\n\n- new\n", "1.1.4")
+    assert section.label == "1.1.4" and section.body == "- new"
+
+
+@pytest.mark.parametrize("heading", ["## 1.1.40", "## 1.1.4rc1", "## Upgrading to 1.1.4 from 1.1.3 takes care", "## Notes", "1.1.4"])
+def test_other_headings_are_not_it(heading):
+    section = changelog.section_for(f"# Changes\n\n{heading}\n\n- new\n", "1.1.4")
+    assert section is None
+
+
+def test_the_versions_own_section_goes_before_the_unreleased_one():
+    text = "## Unreleased\n\n- later\n\n## 1.1.4\n\n- now\n"
+    assert changelog.section_for(text, "1.1.4").body == "- now"
+    assert changelog.section_for(text, "1.1.5").body == "- later"
+
+
+@pytest.mark.parametrize("body", ["", "\n", "### Added\n", "<!-- nothing\nyet -->\n", "-\n*\n", "Added\n-----\n", ".. comment\n"])
+def test_empty_sections(body):
+    assert changelog.empty(changelog.section_for(f"## 1.1.4\n\n{body}\n## 1.1.3\n- old\n", "1.1.4"))
+
+
+def test_a_section_with_a_sentence_is_not_empty():
+    assert not changelog.empty(changelog.section_for("## 1.1.4\n\n### Added\n\nIt weaves.\n", "1.1.4"))
+
+
+def test_unreleased_gets_the_version_and_a_date_as_the_section_before_has_it():
+    assert changelog.dated(MARKDOWN, "1.1.4", "2024-05-06") == MARKDOWN.replace("[Unreleased]", "[1.1.4] - 2024-05-06")
+
+
+def test_the_word_unreleased_gives_way_to_the_date_and_the_underline_keeps_its_length():
+    expected = UNDERLINED.replace("1.1.4 (unreleased)\n------------------", "1.1.4 (2024-05-06)\n------------------")
+    assert changelog.dated(UNDERLINED, "1.1.4", "2024-05-06") == expected
+
+
+def test_an_underline_follows_its_heading():
+    text = "Unreleased\n==========\n\n- new\n\n1.1.3 (2024-01-02)\n==================\n\n- old\n"
+    assert changelog.dated(text, "1.1.4", "2024-05-06").startswith("1.1.4 (2024-05-06)\n==================\n\n- new\n")
+
+
+def test_a_changelog_without_dates_gets_none():
+    assert changelog.dated("## Unreleased\n- a\n\n## 1.1.3\n- b\n", "1.1.4", "2024-05-06") == "## 1.1.4\n- a\n\n## 1.1.3\n- b\n"
+
+
+def test_a_dated_section_stays_and_line_ends_too():
+    text = MARKDOWN.replace("\n", "\r\n")
+    assert changelog.dated(text, "1.1.3", "2024-05-06") == text
+    assert changelog.dated(text, "1.1.4", "2024-05-06") == text.replace("[Unreleased]", "[1.1.4] - 2024-05-06")
+
+
+def test_find(tmp_path):
+    assert changelog.find(tmp_path) == ""
+    (tmp_path / "CHANGES.rst").write_text("")
+    assert changelog.find(tmp_path) == "CHANGES.rst"
+    (tmp_path / "CHANGELOG").write_text("")
+    assert changelog.find(tmp_path) == "CHANGELOG"
+    assert changelog.find(tmp_path, "docs/news.md") == ""
