@@ -212,7 +212,7 @@ def test_somebody_else_was_faster(deployed, yard):
         def plans(self, runs):
             deployed.rollout("deploy", "2.0").run()
     error = raised(Refused, deployed.rollout("deploy", "1.1", progress=Faster()))
-    assert "web1: generation 2 serves, the plan was made for 1: somebody else was faster" in error.message
+    assert error.message == "web1, web2, web3, web4: generation 2 serves, the plan was made for 1: somebody else was faster"
     assert serving(yard) == ["2.0"] * 4
 
 

@@ -96,7 +96,7 @@ def unpack(version, folder, project):
         if old.name not in (".git", "deploy", "wsgi", "etc", "CHANGES", "fabfile.py", "tasks.py"):
             shutil.rmtree(old) if old.is_dir() else old.unlink()
     with tarfile.open(sdist(version, folder)) as archive:
-        archive.extractall(project.parent, filter="data")
+        archive.extractall(project.parent, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # came with 3.11.4
     shutil.copytree(project.parent / f"kinto-{version}", project, dirs_exist_ok=True)
     shutil.rmtree(project.parent / f"kinto-{version}")
     (project / "PKG-INFO").unlink(missing_ok=True)
