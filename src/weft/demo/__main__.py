@@ -67,7 +67,7 @@ def _figures(screen: Screen, story: Story, report: dict[str, Any], seconds: floa
         screen.line(f"  {what:<16} {how}")
     screen.line(f"  requests         {report['sent']} sent, {report['failed']} failed, {report['mixed']} mixed from two releases")
     screen.line(f"  latency          p50 {report['p50_ms']:.0f} ms, p99 {report['p99_ms']:.0f} ms, worst {report['worst_ms']:.0f} ms "
-                "(the worst are the requests that take 4 s by themselves)")
+                f"({report['slow']} more that take 4 s by themselves took {report['slow_worst_ms'] / 1000:.1f} s at the most)")
     screen.line(f"  the demo         {seconds:.0f} s")
     if report["failed"] or report["mixed"]:
         failed = FailedUndone(f"{report['failed']} requests failed and {report['mixed']} were mixed", "please report it", "the demo has ended")
