@@ -48,12 +48,13 @@ def pip_wheel(folder):
     return Path(shutil.copy(found, folder))
 
 
-def wheel(folder, version, top="", inside="", status='"200 OK"', says="VERSION"):
+def wheel(folder, version, top="", inside="", status='"200 OK"', says="VERSION", requires=""):
     """A wheel of the application `shop`, written directly: the engine's tests need many."""
     files = {
         "shop/__init__.py": f'VERSION = "{version}"\n', "shop/lazy.py": f'VERSION = "{version}"\n',
         "shop/app.py": APP.format(top=top, inside=inside, status=status, version=says),
-        f"shop-{version}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: shop\nVersion: {version}\n",
+        f"shop-{version}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: shop\nVersion: {version}\n"
+                                               + (f"Requires-Dist: {requires}\n" if requires else ""),
         f"shop-{version}.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{name},,\n" for name in [*files, f"shop-{version}.dist-info/RECORD"])

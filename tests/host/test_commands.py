@@ -1,3 +1,6 @@
+import os
+import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,3 +36,17 @@ def test_a_command_gets_a_small_environment_of_its_own(monkeypatch):
     monkeypatch.setenv("SECRET", "do-not-tell")
     assert "SECRET" not in run(["/usr/bin/env"], "env", HERE)
     assert Path("/nowhere").exists() is False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root, which the accounts of a host are switched by: sudo make test")
+def test_what_installs_has_no_network_and_no_way_back_to_root():
+    from weft.host.commands import may_cut_network
+    assert may_cut_network()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        reach = [sys.executable if not sys.executable.startswith("/root") else "/usr/bin/python3", "-I", "-c",
+                 f"import socket; socket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 3)"]
+        run(reach, "trying", HERE, "nobody")
+        with pytest.raises(CommandFailed, match="Network is unreachable"):
+            run(reach, "trying", HERE, "nobody", network=False)
+    said = run(["/bin/sh", "-c", "id -u; id -G; grep NoNewPrivs /proc/self/status"], "trying", HERE, "nobody")
+    assert said.split() == ["65534", "65534", "NoNewPrivs:", "1"]

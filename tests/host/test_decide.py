@@ -82,6 +82,12 @@ def test_rollback_refuses(state, to, says):
         decide.rollback_target(state, to)
 
 
+def test_a_host_that_serves_the_version_already_has_nothing_to_do():
+    assert decide.there_already(served(1, gen(1, "1.0", previous=0)), "1.0")
+    assert not decide.there_already(served(1, gen(1, "1.0", "pending", previous=0)), "1.0")
+    assert not decide.there_already(served(2, gen(1, "1.0"), gen(2, "1.1")), "1.0") and not decide.there_already(EMPTY, "")
+
+
 def test_faults_before_anything_is_sent():
     assert decide.deploy_faults(EMPTY, RELEASE) == []
     assert "built for Python 3.12, the host's is 3.11" in decide.deploy_faults(EMPTY, release(python="3.12", artifacts=RELEASE.artifacts))[0].message

@@ -219,3 +219,15 @@ def test_words_that_are_not_understood(host):
                           env={**os.environ, "PYTHONPATH": str(SOURCE)})
     assert done.returncode == 2
     assert json.loads(done.stdout)["error"]["message"] == "explode: not understood"
+
+
+def test_verify_names_what_was_changed_in_a_sealed_release(host):
+    host.deploy(*host.release("1.0"))
+    assert not any(host.ok("verify")["drift"].values())
+    name = next(p.name for p in (host.root / "releases").iterdir() if p.name.startswith("1.0"))
+    path = next((host.root / "releases" / name).rglob("shop/app.py"))
+    os.chmod(path, 0o644)
+    path.write_text(path.read_text() + "\n# mended in place at night\n")
+    drift = host.ok("verify")["drift"]
+    assert drift[f"releases/{name}"] == [f"changed {path.relative_to(host.root / 'releases' / name)}"]
+    assert sum(map(len, drift.values())) == 1

@@ -21,8 +21,8 @@ def python() -> str:
     return SYSTEM_PYTHON if system_fits(SYSTEM_PYTHON) else os.path.realpath(sys.executable)
 
 
-def provide(prefix: Path, live: Callable[[str], None]) -> str:
-    """See that there is an Apache for `python()` below the prefix; what it is. live: shows that it still compiles.
+def provide(prefix: Path, say: Callable[[str], None], live: Callable[[str], None]) -> str:
+    """See that there is an Apache for `python()` below the prefix; what it is. say: a line that stays; live: one that moves.
 
     Raises Refused with the last lines where it cannot be compiled."""
     if system_fits(python()):
@@ -37,6 +37,7 @@ def provide(prefix: Path, live: Callable[[str], None]) -> str:
         if not shutil.which("cc") and not shutil.which("gcc"):
             raise Refused("there is neither an Apache with mod_wsgi for this Python nor a C compiler to build one",
                           "apt-get install -y apache2 libapache2-mod-wsgi-py3, or apt-get install -y gcc make")
+        say("  there is no Apache with mod_wsgi for this Python: compiling mod_wsgi-standalone, once; it takes one to four minutes")
         _compile(home, live)
     return f"mod_wsgi-standalone from the package index, in {home}"
 
@@ -51,7 +52,7 @@ def _compile(home: Path, live: Callable[[str], None]) -> None:
                                    stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         try:
             while process.poll() is None:
-                live(f"compiling Apache and mod_wsgi, once: {time.monotonic() - start:.0f} s (it takes one to four minutes)")
+                live(f"  compiling Apache and mod_wsgi: {time.monotonic() - start:.0f} s")
                 time.sleep(0.5)
         finally:
             if process.poll() is None:

@@ -52,7 +52,7 @@ class Story:
         self.prefix.mkdir(parents=True)
         self.prefix.chmod(0o755)
         self.screen.heading("A server")
-        self.screen.line(f"  {apache.provide(self.prefix, self.screen.live)}")
+        self.screen.line(f"  {apache.provide(self.prefix, self.screen.line, self.screen.live)}")
         self.make_project()
         self.release_twice()
         self.screen.heading("A host: a private Apache under a directory, no root, no SSH; then the first deploy")

@@ -13,6 +13,7 @@ from typing import Any
 
 from weft.errors import Interrupted, Refused, UsageError, WeftError
 from weft.host.layout import Layout
+from weft.host.lock import idle
 from weft.host.machine import Machine
 from weft.host.observe import read_json
 from weft.host.recover import seconds_left
@@ -93,15 +94,18 @@ def start_watchdog(request: Request, generation: int) -> None:
 
 
 def watch_over(layout: Layout, generation: int) -> dict[str, Any]:
-    """Sleep until the trial is over, one way or the other; recovery does the rest."""
+    """Wait for the trial that the engine is about to begin, sleep until it is over, one way or the other; recovery does the rest."""
     while True:
         trial = read_json(layout.trial)
-        if trial.get("generation") != generation:
+        if trial.get("generation") == generation:
+            left = seconds_left(trial)
+            if left <= 0:
+                break
+            time.sleep(min(left + 0.05, 1.0))
+        elif idle(layout.state / "lock"):
             return {"trial": "over"}
-        left = seconds_left(trial)
-        if left <= 0:
-            break
-        time.sleep(min(left + 0.05, 1.0))
+        else:
+            time.sleep(0.2)
     said = {"protocol": 1, "verb": "observe", "app": layout.app, "by": "watchdog", "site": read_json(layout.state / "site.json")}
     machine = Machine(parse(said, layout.prefix), lambda _line: None, lambda _number: None)
     with machine.locked(wait=600):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pwd
 import signal
 import subprocess
-from typing import Any, Mapping, Sequence
+from typing import Mapping, Sequence
 
 from weft.errors import WeftError
 from weft.host.layout import Layout
@@ -29,18 +30,30 @@ def ids(layout: Layout, account: str) -> tuple[int, int]:
     return entry.pw_uid, entry.pw_gid
 
 
+@functools.lru_cache(maxsize=None)
+def may_cut_network() -> bool:
+    """Whether this machine lets us start a process without a network; some containers do not."""
+    done = subprocess.run(["unshare", "--net", "--", "true"], capture_output=True, check=False, env=_ENVIRONMENT)
+    return done.returncode == 0
+
+
+def _as_account(argv: Sequence[str], layout: Layout, account: str, network: bool) -> list[str]:
+    """The argument vector that runs another as an account, for good: it can't win privileges again."""
+    if not account or not layout.privileged:
+        return list(argv)
+    uid, gid = ids(layout, account)
+    cut = [] if network or not may_cut_network() else ["unshare", "--net", "--"]
+    return [*cut, "setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs", "--", *argv]
+
+
 def run(argv: Sequence[str], what: str, layout: Layout, account: str = "", timeout: float = 600,
-        environment: Mapping[str, str] | None = None, cwd: str = "/") -> str:
+        environment: Mapping[str, str] | None = None, cwd: str = "/", network: bool = True) -> str:
     """Its output. account: "" stays who we are. timeout in seconds. Raises CommandFailed with its last lines.
 
     It gets a session of its own, and whatever is left of that is killed at the end: an orphan must not go on writing."""
-    options: dict[str, Any] = {}
-    if account and layout.privileged:
-        uid, gid = ids(layout, account)
-        options = {"user": uid, "group": gid, "extra_groups": []}
     try:
-        process = subprocess.Popen(list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                   cwd=cwd, env={**_ENVIRONMENT, **(environment or {})}, start_new_session=True, **options)
+        process = subprocess.Popen(_as_account(argv, layout, account, network), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   cwd=cwd, env={**_ENVIRONMENT, **(environment or {})}, start_new_session=True)
     except OSError as error:
         raise CommandFailed(f"{what}: {argv[0]}: {error.strerror}") from None
     try:

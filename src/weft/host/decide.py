@@ -121,6 +121,12 @@ def rollback_target(state: HostState, to: str) -> Generation:
     return previous
 
 
+def there_already(state: HostState, to: str) -> bool:
+    """Whether the host serves the version that a rollback wants: in a fleet that went back halfway, nothing to do."""
+    live = state.generation(state.live)
+    return bool(to and live and live.version == to and live.status == "good")
+
+
 def _way_back(state: HostState, live: Generation | None) -> Generation | None:
     """Follow `previous` past generations that were bad or have vanished."""
     seen = {live.number} if live else set()

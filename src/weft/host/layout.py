@@ -71,6 +71,20 @@ class Layout:
         return self.state / f"settings-{number}.ini"
 
     @property
+    def allowed_signers(self) -> Path:
+        """Whose releases this host takes; root's, written by set-up alone. Not there: every release is taken."""
+        return Path(f"{self.prefix}/etc/weft/{self.app}/allowed_signers")
+
+    @property
+    def revoked_signers(self) -> Path:
+        return self.allowed_signers.with_name("revoked_signers")
+
+    @property
+    def index_serial(self) -> Path:
+        """The last index of releases that was believed."""
+        return self.state / "index-serial"
+
+    @property
     def trial(self) -> Path:
         """The pending generation and when it goes back by itself."""
         return self.state / "trial.json"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import json
 import os
 import time
@@ -13,7 +13,7 @@ from weft import durable
 from weft.apply import Tell, run
 from weft.config import ini
 from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused
-from weft.host import decide, health, recover, setup, stage, switch
+from weft.host import audit, decide, health, lock, recover, setup, stage, switch, trust
 from weft.host.observe import host_faults, observe, read_json
 from weft.host.prune import prune
 from weft.host.request import Request
@@ -25,7 +25,7 @@ from weft.values import Generation, Release
 
 
 class Machine:
-    """Answers one request. tell gets the events; watchdog is called after a flip with the generation's number."""
+    """Answers one request. tell gets the events; watchdog is called before a flip with the generation's number."""
 
     def __init__(self, request: Request, tell: Tell, watchdog: Callable[[int], None]):
         self.request, self.tell, self.watchdog = request, tell, watchdog
@@ -34,8 +34,14 @@ class Machine:
         self.journal = Journal(self.layout.state / "journal.jsonl")
 
     def answer(self) -> dict[str, Any]:
-        """The result of the request's verb."""
-        return getattr(self, self.request.verb)()
+        """The result of the request's verb. A disk that is full or broken is no bug; what it left is said."""
+        try:
+            return getattr(self, self.request.verb)()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
+                raise
+            raise OutcomeUnknown(f"{self.request.verb}: {error}", "mend the disk, then run the same command again",
+                                 self.served()) from error
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -56,12 +62,13 @@ class Machine:
         state, release = self.state(), self.request.release
         faults = self._faults(state)
         plan: Plan | None = None
-        if self.request.rollback is not None and not faults:
+        if self.request.rollback is not None and not faults and not decide.there_already(state, self.request.rollback):
             try:
                 plan = decide.activate(state, decide.rollback_target(state, self.request.rollback))
             except Refused as refusal:
                 faults.append(Fault(refusal.message, refusal.hint))
         elif release:
+            faults += trust.check(self.layout, release, self.request.proof)
             faults += decide.deploy_faults(state, release) if state.set_up else []
             plan = None if faults else self._deploy_plan(state, release)
         missing = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached] if release else []
@@ -98,6 +105,10 @@ class Machine:
             return None
         return ini.render(base or "", self.site.settings, drop_ins, self.site.variant)[0]
 
+    def verify(self) -> dict[str, Any]:
+        """File by file, what is not as it was sealed."""
+        return {"drift": audit.audit(self.layout), "state": self.state().to_json()}
+
     # -- acting --------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -107,7 +118,7 @@ class Machine:
         if not path.parent.is_dir():
             raise Refused(f"{self.layout.app} has not been set up here", "run `fab setup` for this host")
         with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+", encoding="utf-8") as handle:
-            _take(handle, time.monotonic() + wait)
+            lock.take(handle, time.monotonic() + wait)
             handle.truncate(0)
             handle.write(json.dumps({"by": self.request.by, "verb": self.request.verb,
                                      "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}))
@@ -120,6 +131,7 @@ class Machine:
         state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.locked():
             did = setup.prepare(self.work, self.request.deploy_user, self.request.authorized_key)
+            did += trust.install(self.layout, *self.request.signers)
             recover.keep_site(self.layout, self.request.said_site)
             setup.show_ini(self.work)
         self._wait_answers()
@@ -141,7 +153,8 @@ class Machine:
         with self.locked():
             state = self.state()
             decide.stale(state, request.base)
-            self._refuse([*self._faults(state), *decide.deploy_faults(state, release)])
+            self._refuse([*self._faults(state), *trust.check(self.layout, release, request.proof), *decide.deploy_faults(state, release)])
+            trust.remember(self.layout, request.proof)
             fetch = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached]
             if fetch or request.files:
                 self._apply(decide.fetch(state, fetch))
@@ -187,12 +200,12 @@ class Machine:
             raise Refused(f"generation {state.trial['generation']} is on trial: it is neither confirmed nor undone yet",
                           f"wait {recover.seconds_left(state.trial):.0f} s, until it goes back by itself")
         start = time.monotonic()
+        self.watchdog(generation.number)  # before the flip: an engine that is killed right after it must not leave it undone
         try:
             results = self._apply(decide.activate(state, generation))
         except Exception as error:
             self._history("activate", generation, f"failed: {error}", start)
             raise
-        self.watchdog(generation.number)
         self._history("activate", generation, "pending", start)
         return {"generation": generation.number, "status": "pending", "switch_ms": results["flip"],
                 "deadline": round(recover.seconds_left(read_json(self.layout.trial))), "state": self.state().to_json()}
@@ -249,28 +262,6 @@ class Machine:
         switch.set_status(self.work, before.number, "good")
         switch.set_status(self.work, generation.number, "good" if last.get("was") == "good" else "bad", "reverted")
         self.layout.trial.unlink(missing_ok=True)
-
-
-def _take(handle: Any, deadline: float) -> None:
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                said = _read_lock(handle)
-                raise Refused(f"locked by {said.get('by', 'somebody')} ({said.get('verb', '?')}) since {said.get('since', '?')}",
-                              "wait until it is done, then run the command again") from None
-            time.sleep(0.05)
-
-
-def _read_lock(handle: Any) -> dict[str, Any]:
-    try:
-        handle.seek(0)
-        said = json.loads(handle.read())
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}
 
 
 def digest(settings: str | None) -> str:

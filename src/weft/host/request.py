@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from weft.errors import Refused, UsageError
-from weft.host import PROTOCOL
+from weft.host import PROTOCOL, trust
 from weft.host.layout import Layout
 from weft.servers import Site, parse_site
 from weft.values import Release, Version, app_name
@@ -19,8 +19,10 @@ _COMMON = {"protocol", "verb", "app", "by", "site"}
 # not reached through the sudo rule.
 FREE = {"health", "variant", "settings", "watch", "confirm"}
 VERBS = {
-    "setup": {"deploy_user", "authorized_key"}, "observe": {"release", "rollback"}, "stage": {"release", "base", "files"},
+    "setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", *trust.KEYS},
+    "stage": {"release", "base", "files", *trust.KEYS},
     "activate": {"generation", "base"}, "confirm": {"generation"}, "revert": {"generation"}, "rollback": {"to", "base"},
+    "verify": set(),
 }
 
 
@@ -41,6 +43,8 @@ class Request:
     deploy_user: str = "root"
     authorized_key: str = ""
     differs: tuple[str, ...] = ()
+    proof: trust.Proof = trust.Proof()
+    signers: tuple[Any, Any] = ("", "")
 
     def need_release(self) -> Release:
         if self.release is None:
@@ -74,7 +78,7 @@ def parse(said: Any, prefix: str, stream: BinaryIO | None = None, may_set_up: bo
         raise Refused("setup is not done through the installed engine", "run `fab setup` with an account that may become root")
     odd = set(said) - _COMMON - VERBS[verb]
     if odd:
-        raise Refused(f"{verb} does not know: {', '.join(sorted(odd))}")
+        raise Refused(f"{verb} does not know: {', '.join(sorted(odd))}", "run `fab setup` for this host with the weft that deploys")
     try:
         app = app_name(said.get("app", ""))
         to = str(Version(said["to"])) if said.get("to") else ""
@@ -83,12 +87,13 @@ def parse(said: Any, prefix: str, stream: BinaryIO | None = None, may_set_up: bo
         raise Refused(error.message, error.hint) from None
     said_site, differs = (said.get("site"), ()) if may_set_up else as_set_up(Layout(app, prefix), said.get("site"))
     site = parse_site(app, said_site, prefix)
-    release = Release.from_json(said["release"]) if said.get("release") is not None else None
+    release, proof = trust.proof(said)
     if release and release.app != app:
         raise Refused(f"the manifest is of {release.app}, the request is for {app}")
     return Request(verb, _by(said.get("by")), Layout(app, prefix), site, said_site, release, rollback,
                    _number(said, "base", None), _number(said, "generation", -1), to, _files(said.get("files", []), release),
-                   stream, str(said.get("deploy_user", "root")), str(said.get("authorized_key", "")), differs)
+                   stream, str(said.get("deploy_user", "root")), str(said.get("authorized_key", "")), differs,
+                   proof, (said.get("allowed_signers", ""), said.get("revoked_signers", "")))
 
 
 def as_set_up(layout: Layout, said: Any) -> tuple[Any, tuple[str, ...]]:

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from weft import durable
 from weft.errors import Refused
-from weft.host import processes
+from weft.host import processes, sealing
 from weft.host.commands import INSTALLER, CommandFailed, run
 from weft.host.layout import seal
 from weft.host.observe import account_exists, python_version
-from weft.host.stage import finish, make_venv, write_generation
+from weft.host.stage import make_venv, write_generation
 from weft.host.work import Work, empty_folder, give, seize
 from weft.servers import SLOTS, find
 from weft.values import Generation
@@ -162,7 +162,7 @@ def placeholder(work: Work) -> list[str]:
         (place / "entry").mkdir()
         (place / "entry" / "placeholder.wsgi").write_text(_PLACEHOLDER)
         (place / "entry.json").write_text(json.dumps({"entry": "entry/placeholder.wsgi"}))
-        finish(place, {"release": "placeholder"})
+        sealing.close(place, {"release": "placeholder"})
     write_generation(work, Generation(0, "placeholder", "0", "", "good").to_json())
     for slot in SLOTS:
         durable.link(layout.slot(slot) / "generation", "../../generations/0")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import signal
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Iterator, Sequence
 
 from weft import durable
 from weft.errors import FailedUndone, Refused
+from weft.host import sealing
 from weft.host.commands import CommandFailed, application_frames, ids, run
 from weft.host.layout import Layout, seal
 from weft.host.work import Work, empty_folder, remove, seize
@@ -19,6 +22,8 @@ from weft.values import Artifact, Release
 
 
 MOST_TOOL = 100 << 20
+PATIENCE = 60.0
+"""Seconds without a byte after which a file that should come is given up."""
 
 
 class Fetch:
@@ -47,7 +52,8 @@ def receive(cache: Path, stream: Any, digest: str, size: int) -> None:
     try:
         with os.fdopen(fd, "wb") as out:
             while left:
-                block = stream.read(min(left, 1 << 20))
+                with patient():
+                    block = stream.read1(min(left, 1 << 20))
                 if not block:
                     raise Refused(f"the connection ended {left} bytes before the end of a file")
                 found.update(block)
@@ -61,6 +67,20 @@ def receive(cache: Path, stream: Any, digest: str, size: int) -> None:
         os.rename(temp, cache / digest)
     finally:
         temp.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def patient() -> Iterator[None]:
+    """Wait for an operator or a mirror that has gone silent, but not for ever: the host's lock is held."""
+    def late(_signal: int, _frame: Any) -> None:
+        raise Refused(f"nothing came for {PATIENCE:g} s in the middle of a file", "see that the store answers, then run the same command again")
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def cached(layout: Layout, artifact: Artifact) -> Path:
@@ -96,8 +116,7 @@ class Tools:
                 raise Refused(f"{artifact.name} unpacks to more than {MOST_TOOL >> 20} MB")
             wheel.extractall(place)
         seize(self.work.layout, place)
-        durable.sync_tree(place)
-        durable.write(seal(place), artifact.sha256 + "\n")
+        sealing.close(place, {"tool": artifact.sha256})
 
     def undo(self) -> None:
         _artifact, place = installer(self.work)
@@ -123,7 +142,8 @@ def pip_install(work: Work, python: str, wheels: Sequence[Artifact], place: Path
         run([python, "-I", str(tool / "pip"), "install", "--isolated", "--no-input", "--disable-pip-version-check", "--no-cache-dir",
              "--no-index", "--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-compile", "--progress-bar", "off",
              "--no-warn-script-location", *extra, "-r", str(wanted / "requirements.txt")],
-            "pip install", work.layout, work.installer, environment={"HOME": str(scratch), "TMPDIR": str(scratch)})
+            "pip install", work.layout, work.installer, environment={"HOME": str(scratch), "TMPDIR": str(scratch)},
+            network=False)
     finally:
         remove(wanted)
         remove(scratch)
@@ -133,7 +153,7 @@ def compile_all(work: Work, tree: Path) -> None:
     """Byte code for a tree, on all cores. A file that does not compile is its author's: it is left uncompiled."""
     try:
         run([work.site.python, "-I", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", str(tree)],
-            "compileall", work.layout, work.installer)
+            "compileall", work.layout, work.installer, network=False)
     except CommandFailed:
         pass
 
@@ -152,17 +172,11 @@ class Layer:
         pip_install(self.work, self.work.site.python, release.of_kind("dependency"), place, ["--target", str(site)])
         compile_all(self.work, site)
         seize(self.work.layout, place)
-        finish(place, {"layer": layer, "python": release.python})
+        sealing.close(place, {"layer": layer, "python": release.python})
 
     def undo(self, layer: str) -> None:
         if not seal(self.work.layout.layer(layer)).exists():
             remove(self.work.layout.layer(layer))
-
-
-def finish(place: Path, said: dict[str, Any]) -> None:
-    """Durable, and only then sealed; the tree has been seized before."""
-    durable.sync_tree(place)
-    durable.write(seal(place), json.dumps(said, sort_keys=True) + "\n", 0o444)
 
 
 class InstallRelease:
@@ -187,7 +201,7 @@ class InstallRelease:
             (place / "layer.txt").write_text(f"{site}\n")
         self._entry(place, said)
         (place / "manifest.json").write_text(json.dumps(said.to_json(), sort_keys=True))
-        finish(place, {"release": release})
+        sealing.close(place, {"release": release})
 
     def _entry(self, place: Path, said: Release) -> None:
         entry: dict[str, str] = {"callable": said.callable}
@@ -206,7 +220,8 @@ class InstallRelease:
 
 def make_venv(work: Work, place: Path) -> None:
     """Without pip: a pip in each virtualenv is the slowest part of making one."""
-    run([work.site.python, "-I", "-m", "venv", "--without-pip", str(place / "venv")], "virtualenv", work.layout, work.installer)
+    run([work.site.python, "-I", "-m", "venv", "--without-pip", str(place / "venv")], "virtualenv", work.layout, work.installer,
+        network=False)
 
 
 class MakeGeneration:

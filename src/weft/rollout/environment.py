@@ -12,6 +12,7 @@ from typing import Any
 from weft.config import load as config
 from weft.errors import UsageError
 from weft.rollout import transport
+from weft.rollout.belief import belief
 from weft.rollout.hostrun import Job
 from weft.rollout.inventory import Inventory, inventory
 from weft.rollout.payload import Payload
@@ -44,9 +45,12 @@ class Environment:
         """What every request to the engine begins with."""
         return {"app": self.app, "by": f"{getpass.getuser()}@{socket.gethostname()}", "site": self.site}
 
-    def job(self, verb: str, version: str = "", to: str = "") -> Job:
-        """Raises UsageError for a version that is none, Refused for one that is not in the store."""
-        payload = Payload(self.store, self.app, Version(version)) if verb == "deploy" else None
+    def job(self, verb: str, version: str = "", to: str = "", force: tuple[str, ...] = (), accept_expired: bool = False) -> Job:
+        """Raises UsageError for a version that is none, Refused for one that is not in the store or not to be believed."""
+        payload = None
+        if verb == "deploy":
+            store = self.store
+            payload = Payload(store, self.app, Version(version), belief(self.root, store, self.app, force, accept_expired))
         return Job(verb, self.request, partial(transport.open, access=self.access), payload, to, self.access.again)
 
     def rollout(self, job: Job, progress: Progress) -> Rollout:
@@ -54,8 +58,9 @@ class Environment:
 
 
 def project_root(start: Path) -> Path:
-    """The nearest directory upwards with a pyproject.toml, where fab finds the fabfile too; else `start`."""
-    return next((place for place in [start, *start.parents] if (place / "pyproject.toml").is_file()), start)
+    """The nearest directory upwards with a pyproject.toml or weft.toml, where fab finds the fabfile too; else `start`."""
+    marks = ("pyproject.toml", config.OWN)
+    return next((place for place in [start, *start.parents] if any((place / mark).is_file() for mark in marks)), start)
 
 
 def load(root: Path, env: str = "", limit: str = "", fabric_config: Any = None) -> Environment:

@@ -12,7 +12,7 @@ from typing import Any, Callable
 from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, UsageError, WeftError
 from weft.plan import Plan
 from weft.rollout.inventory import Host
-from weft.rollout.payload import Payload, release_of
+from weft.rollout.payload import Payload
 from weft.rollout.transport import Channel
 
 # How often a confirmation is tried, each time over a fresh connection; the seconds between tries; and how many seconds
@@ -70,6 +70,7 @@ class HostRun:
     seconds: float = 0.0
     switch_ms: float = 0.0
     deadline: float = 0.0
+    drift: dict[str, list[str]] = field(default_factory=dict)
     _channel: Channel | None = None
 
     def observe(self) -> None:
@@ -86,8 +87,7 @@ class HostRun:
     def _wish(self) -> dict[str, Any]:
         if self.job.verb == "rollback":
             return {"release": None, "rollback": {"to": self.job.to}}
-        release = release_of(self.job.payload)
-        return {"release": release.to_json() if release else None}
+        return self.job.payload.wish() if self.job.payload else {"release": None}
 
     def _already(self, error: WeftError) -> None:
         """A host that serves already what is rolled back to refuses; in a fleet that is no fault but nothing to do."""
@@ -98,11 +98,20 @@ class HostRun:
             if live.get("version") == self.job.to and live.get("status") == "good":
                 self.before, self.error, self.status = self.state, None, "current"
 
+    def verify(self) -> None:
+        """Have the host compare everything sealed with its seal; `drift` by tree."""
+        try:
+            said = self._call("verify", {})
+        except WeftError as error:
+            self.error, self.status = error, "failed"
+            return
+        self.state, self.drift = said["state"], said["drift"]
+
     def stage(self) -> None:
         """Everything up to a generation that could be served. A failure leaves what is served as it is."""
         payload = self.job.payload
         try:
-            said = self._call("stage", {"release": payload.release.to_json(), "base": self.before["live"],
+            said = self._call("stage", {**payload.wish(), "base": self.before["live"],
                                         "files": payload.announce(self.missing)}, payload.streams(self.missing))
         except WeftError as error:
             self.error, self.status = error, "failed"

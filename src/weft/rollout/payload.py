@@ -5,14 +5,34 @@ from __future__ import annotations
 from typing import Any, BinaryIO, Iterable, Iterator
 
 from weft.errors import Refused
+from weft.index import Sealed
+from weft.rollout.belief import Belief
 from weft.values import Artifact, Release
 
 
 class Payload:
-    """A release in its store. Nothing is sent before every file of it, the sdist too, has been compared."""
+    """A release in its store. Nothing is sent before every file of it, the sdist too, has been compared.
 
-    def __init__(self, store: Any, app: str, version: str):
+    belief: asked at once; raises Refused for a release that nobody should install.
+    """
+
+    def __init__(self, store: Any, app: str, version: str, belief: Belief | None = None):
         self.store, self.release = store, store.manifest(app, version)
+        self.signature = store.signature(app, version)
+        self.force = belief.force if belief else ()
+        self.manifest = store.manifest_bytes(app, version).decode("utf-8") if self.signature or belief else ""
+        raw = store.index(app)
+        self.index = Sealed.from_bytes(raw) if raw else None
+        if belief:
+            belief.check(self.release, self.manifest, self.signature, self.index)
+
+    def wish(self) -> dict[str, Any]:
+        """The release as a request names it: with all that proves it, or, where it is not signed, as it always was."""
+        if not self.signature:
+            return {"release": self.release.to_json()}
+        index = {"index": self.index.text, "index_signature": self.index.signature} if self.index else {}
+        force = {"force": list(self.force)} if self.force else {}
+        return {"manifest": self.manifest, "signature": self.signature, "version": self.release.version, **index, **force}
 
     def verify(self) -> None:
         """Raises Refused listing every file that differs from the manifest."""
@@ -37,7 +57,3 @@ class Payload:
             if artifact.sha256 in missing:
                 first.setdefault(artifact.sha256, artifact)
         return list(first.values())
-
-
-def release_of(payload: Payload | None) -> Release | None:
-    return payload.release if payload else None

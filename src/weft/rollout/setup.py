@@ -8,6 +8,7 @@ from typing import Any
 
 from weft.errors import NeedsHands, UsageError, WeftError
 from weft.rollout import transport, verdict
+from weft.rollout.belief import for_setup
 from weft.rollout.environment import Environment
 from weft.rollout.inventory import Host
 from weft.rollout.pool import Stop, each
@@ -62,7 +63,7 @@ def _one(environment: Environment, host: Host, as_user: str, key: str, progress:
     channel = transport.open(dataclasses.replace(host, user=as_user or host.user), environment.access)
     try:
         request = {"verb": "setup", **environment.request, "authorized_key": key,
-                   "deploy_user": deploy_user(environment, host, channel.user, as_user)}
+                   "deploy_user": deploy_user(environment, host, channel.user, as_user), **for_setup(environment.root)}
         return channel.exec(request, (), lambda event: progress.host(host.name, event), 600.0)["did"]
     finally:
         channel.close()

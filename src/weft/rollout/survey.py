@@ -1,8 +1,8 @@
-"""Ask all hosts how they are: `fab status` and `fab history`."""
+"""Ask all hosts how they are: `fab status`, `fab history` and `fab verify`."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 from weft.errors import OutcomeUnknown, WeftError
 from weft.rollout import verdict
@@ -13,14 +13,25 @@ from weft.rollout.pool import Stop, each
 
 def look(environment: Environment) -> tuple[dict[str, dict[str, Any]], list[WeftError]]:
     """The states of the hosts that answer, in the inventory's order, and the errors of those that do not."""
+    runs = _ask(environment, HostRun.observe)
+    return {run.host.name: run.state for run in runs if run.state}, [run.error for run in runs if run.error]
+
+
+def audit(environment: Environment) -> tuple[dict[str, dict[str, list[str]]], list[WeftError]]:
+    """What is not as it was sealed, by host and tree; the errors of the hosts that do not answer."""
+    runs = _ask(environment, HostRun.verify)
+    return {run.host.name: run.drift for run in runs if not run.error}, [run.error for run in runs if run.error]
+
+
+def _ask(environment: Environment, question: Callable[[HostRun], None]) -> list[HostRun]:
     runs = [HostRun(host, environment.job("status")) for host in environment.hosts]
     stop = Stop()
     with stop.listening():
-        each(runs, HostRun.observe, environment.policy.parallel, stop)
+        each(runs, question, environment.policy.parallel, stop)
         each(runs, HostRun.close, environment.policy.parallel, stop)
     if stop:
         raise stop.cause
-    return {run.host.name: run.state for run in runs if run.state}, [run.error for run in runs if run.error]
+    return runs
 
 
 def check(states: dict[str, Any], errors: list[WeftError]) -> None:

@@ -77,6 +77,18 @@ def when(at: str) -> str:
     return at.replace("T", " ").replace("Z", " UTC")
 
 
+def drift(hosts: dict[str, dict[str, list[str]]], most: int = 20) -> list[str]:
+    """Per host how many trees are as they were sealed, and what differs in the others, at the most `most` files a tree."""
+    out = []
+    for name, trees in hosts.items():
+        changed = {tree: files for tree, files in trees.items() if files}
+        out.append(f"{name}: {len(trees) - len(changed)} of {len(trees)} sealed directories are as they were installed")
+        for tree, files in changed.items():
+            out += [f"  {tree}: {each}" for each in files[:most]]
+            out += [f"  {tree}: and {len(files) - most} more"] if len(files) > most else []
+    return out
+
+
 def history(states: dict[str, dict[str, Any]]) -> list[str]:
     """What each host has served, newest first."""
     rows = [["host", "generation", "version", "status", "since", "by", "note"]]

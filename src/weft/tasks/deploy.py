@@ -20,6 +20,9 @@ LIMIT = "only these hosts: names, groups or globs, by comma"
 JSON = "one JSON object at the end, nothing else on standard output"
 VERSION = "the version to deploy, as it was released"
 PLAN = "show every host's plan and change nothing"
+OVERRIDES = {"force_yanked": "deploy a version all the same that was taken back (inv yank)",
+             "force_bad": "deploy a version all the same that is marked bad",
+             "accept_expired": "believe an index here that is past its time; hosts with signers of their own do not"}
 
 
 def _load(c: Any, env: str, limit: str = "") -> Any:
@@ -37,6 +40,10 @@ def _version(text: str, name: str, known: Any) -> Version:
     if text:
         return Version(text)
     raise UsageError("which version?", f"fab {name} --version X; newest in the store: {known()}")
+
+
+def _force(yanked: bool, bad: bool) -> tuple[str, ...]:
+    return (*(["yanked"] if yanked else []), *(["bad"] if bad else []))
 
 
 def _newest(environment: Any) -> str:
@@ -62,26 +69,26 @@ def _roll(environment: Any, job: Any, plan: bool, json: bool) -> dict[str, Any]:
     return {"app": environment.app, "env": environment.name, "verb": "plan" if plan else job.verb, **said}
 
 
-@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "plan": PLAN, "json": JSON})
+@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "plan": PLAN, "json": JSON, **OVERRIDES})
 @shell.command
-def deploy(c, version="", env="", limit="", plan=False, json=False):
+def deploy(c, version="", env="", limit="", plan=False, json=False, force_yanked=False, force_bad=False, accept_expired=False):
     """Bring a released version to the hosts: stage everywhere, switch in waves, confirm, or go back."""
     if version:
         Version(version)
     environment = _load(c, env, limit)
     wanted = _version(version, "deploy", lambda: _newest(environment))
-    return _roll(environment, environment.job("deploy", wanted), plan or c.config.run.dry, json)
+    return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired), plan or c.config.run.dry, json)
 
 
-@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "json": JSON})
+@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "json": JSON, **OVERRIDES})
 @shell.command
-def plan(c, version="", env="", limit="", json=False):
+def plan(c, version="", env="", limit="", json=False, force_yanked=False, force_bad=False, accept_expired=False):
     """Show what a deploy would do on every host, and change nothing."""
     if version:
         Version(version)
     environment = _load(c, env, limit)
     wanted = _version(version, "plan", lambda: _newest(environment))
-    return _roll(environment, environment.job("deploy", wanted), True, json)
+    return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired), True, json)
 
 
 @task(auto_shortflags=False, help={"to": "a version that the hosts have served (default: the good one before)", "env": ENV,
@@ -109,6 +116,23 @@ def history(c, env="", limit="", json=False):
     """What every host has served, newest first."""
     from weft.rollout import tables
     return _ask(_load(c, env, limit), tables.history, json)
+
+
+@task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "json": JSON})
+@shell.command
+def verify(c, env="", limit="", json=False):
+    """Compare every installed file on the hosts with what was sealed, and name what differs."""
+    from weft.rollout import survey, tables
+    environment = _load(c, env, limit)
+    drift, errors = survey.audit(environment)
+    if drift and not json:
+        print("\n".join(tables.drift(drift)), flush=True)
+    survey.check(drift, errors)
+    if any(changed for trees in drift.values() for changed in trees.values()):
+        raise Refused("files on the hosts are not as they were installed" if json else "that is not as it was installed",
+                      "deploy another version; then release and deploy this one under a new number",
+                      "what is served was not touched", {"hosts": drift})
+    return {"app": environment.app, "env": environment.name, "hosts": drift}
 
 
 def _ask(environment: Any, table: Any, json: bool) -> dict[str, Any]:
@@ -173,4 +197,4 @@ def _confirm(seen: Any, yes: bool, again: str) -> None:
         raise Refused(f"{seen.host}: its key was not kept", hint)
 
 
-ns = Collection(deploy, plan, rollback, status, history, setup, trust)
+ns = Collection(deploy, plan, rollback, status, history, verify, setup, trust)
