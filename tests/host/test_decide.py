@@ -71,10 +71,10 @@ def test_rollback_follows_the_record(state, to, number):
 
 
 @pytest.mark.parametrize("state, to, says", [
-    (EMPTY, "", "web1 has no earlier release to go back to"),
-    (served(1, gen(1, "1.0", previous=0)), "", "web1 has no earlier release to go back to"),
-    (served(1, gen(1, "1.0", previous=0)), "1.0", "web1 serves 1.0 already"),
-    (served(2, gen(1, "1.0", "bad"), gen(2, "1.1")), "1.0", "web1 has no good generation of 1.0 to go back to"),
+    (EMPTY, "", "there is no earlier release to go back to"),
+    (served(1, gen(1, "1.0", previous=0)), "", "there is no earlier release to go back to"),
+    (served(1, gen(1, "1.0", previous=0)), "1.0", "1.0 is served already"),
+    (served(2, gen(1, "1.0", "bad"), gen(2, "1.1")), "1.0", "there is no good generation of 1.0 to go back to"),
     (served(2, gen(2, "1.1", previous=2)), "", "no earlier release"),
 ])
 def test_rollback_refuses(state, to, says):

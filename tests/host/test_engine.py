@@ -87,7 +87,7 @@ def test_rollback_goes_to_the_one_before_and_to_a_version_and_refuses_the_rest(h
     assert host.version() == "1.0"
     host.ok("confirm", generation=1)
     code, last, _ = host.call("rollback", to="", base=1)
-    assert (code, last["error"]["message"]) == (3, f"{os.uname().nodename} has no earlier release to go back to")
+    assert (code, last["error"]["message"]) == (3, "there is no earlier release to go back to")
     code, last, _ = host.call("rollback", to="7.7", base=1)
     assert code == 3 and "it can go back to: 1.2, 1.1" in last["error"]["next"]
     assert host.version() == "1.0"
@@ -146,7 +146,7 @@ def test_second_operator_is_refused_by_name_and_a_stale_plan_too(host):
     host.deploy(release, content)
     code, last, _ = host.call("activate", generation=1, base=0)
     assert code == 3 and last["error"]["message"].endswith(
-        "serves generation 1, the plan was made for 0: somebody else was faster")
+        "generation 1 serves, the plan was made for 0: somebody else was faster")
     import fcntl
     with open(host.prefix / "var/lib/weft/shop/lock", "r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

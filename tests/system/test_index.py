@@ -40,6 +40,8 @@ def voyage(tmp_path_factory):
 
 def test_weft_releases_and_deploys_its_own_index(voyage, tmp_path):
     voyage.release("0.1.0")
+    # Debian's default site would win for a bare address; an administrator of a host with one site disables it.
+    voyage.fleet.hosts[0].run(["a2dissite", "-q", "000-default"])
     voyage.prepare()
     voyage.fab("deploy", "--version", "0.1.0", timeout=300)
     host = voyage.fleet.hosts[0]

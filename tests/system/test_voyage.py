@@ -164,7 +164,8 @@ def test_apache_that_does_not_run_or_is_not_there(served):
     host.run(["apache2ctl", "stop"])
     wait_for(lambda: not host.run(["pgrep", "apache2"], check=False).stdout, 20, "Apache did not stop")
     try:
-        assert "the server does not run" in served.fab("deploy", "--version", "0.2.0", code=3)
+        said = served.fab("deploy", "--version", "0.2.0", code=3)
+        assert "the server does not run" in said and "nothing (0.1.0 is live, but the site does not answer) on web1" in said
         host.run(["mv", "/usr/sbin/apache2ctl", "/root/apache2ctl"])
         said = served.fab("deploy", "--version", "0.2.0", code=3)
         assert "Apache is not installed" in said and "apt-get install -y apache2 libapache2-mod-wsgi-py3" in said

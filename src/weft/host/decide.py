@@ -109,15 +109,15 @@ def rollback_target(state: HostState, to: str) -> Generation:
     choices = ", ".join(dict.fromkeys(g.version for g in able)) or "none"
     if to:
         if live and live.version == to:
-            raise Refused(f"{state.host} serves {to} already")
+            raise Refused(f"{to} is served already")
         found = next((g for g in able if g.version == to), None)
         if not found:
-            raise Refused(f"{state.host} has no good generation of {to} to go back to", f"it can go back to: {choices}; "
+            raise Refused(f"there is no good generation of {to} to go back to", f"it can go back to: {choices}; "
                           f"`fab deploy --version {to}` brings any published version")
         return found
     previous = _way_back(state, live)
     if not previous:
-        raise Refused(f"{state.host} has no earlier release to go back to", f"it can go back to: {choices}")
+        raise Refused("there is no earlier release to go back to", f"it can go back to: {choices}")
     return previous
 
 
@@ -142,7 +142,7 @@ def _way_back(state: HostState, live: Generation | None) -> Generation | None:
 def stale(state: HostState, base: int | None) -> None:
     """Raises Refused where the host no longer is what the plan was made for."""
     if base != state.live:
-        raise Refused(f"{state.host} serves generation {state.live}, the plan was made for {base}: somebody else was faster",
+        raise Refused(f"generation {state.live} serves, the plan was made for {base}: somebody else was faster",
                       "look with `fab status`, then run the command again")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,18 @@ class Layout:
     def privileged(self) -> bool:
         """Whether accounts are switched and ownership is set; what another user has under a prefix is all theirs."""
         return os.geteuid() == 0
+
+    @property
+    def setup_command(self) -> str:
+        """What prepares this host: by somebody who may become root, where it is a real one."""
+        return "fab setup" if self.prefix else "fab setup --as root"
+
+    @property
+    def keep_edit_command(self) -> str:
+        """What turns a hand edit of the settings into a drop-in, on the host."""
+        if self.prefix:
+            return f"{sys.executable} {os.path.abspath(sys.argv[0])} --prefix {self.prefix} keep-edit {self.app}"
+        return f"sudo weft-host keep-edit {self.app}"
 
     @property
     def root(self) -> Path:

@@ -79,7 +79,7 @@ class Machine:
         found = host_faults(self.layout, self.site, state)
         if self.request.differs:
             found.append(Fault(f"the environment is not what this host was set up with: {', '.join(self.request.differs)}",
-                               "run `fab setup` for this host"))
+                               f"run `{self.layout.setup_command}` for this host"))
         return found
 
     def _deploy_plan(self, state: HostState, release: Release) -> Plan | None:
@@ -116,7 +116,7 @@ class Machine:
         """The one writer on this host for this application; the kernel frees it when we end. Recovery comes first."""
         path = self.layout.state / "lock"
         if not path.parent.is_dir():
-            raise Refused(f"{self.layout.app} has not been set up here", "run `fab setup` for this host")
+            raise Refused(f"{self.layout.app} has not been set up here", f"run `{self.layout.setup_command}` for this host")
         with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+", encoding="utf-8") as handle:
             lock.take(handle, time.monotonic() + wait)
             handle.truncate(0)

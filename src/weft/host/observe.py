@@ -112,7 +112,7 @@ def host_faults(layout: Layout, site: Site, state: HostState) -> list[Fault]:
     """What is wrong with the host itself, whatever is to be deployed."""
     adapter = find(site.server)
     found = [Fault(what, how) for what, how in adapter.missing(site)]
-    setup = "run `fab setup` for this host"
+    setup = f"run `{layout.setup_command}` for this host"
     if found:
         return found
     if not state.set_up:
@@ -131,7 +131,7 @@ def host_faults(layout: Layout, site: Site, state: HostState) -> list[Fault]:
     if not processes.parent_pid(adapter.pidfile(site)):
         found.append(Fault("the server does not run", f"start it: {' '.join(adapter.start(site))}"))
     found += [Fault(f"{each}; a deploy would hide the edit",
-                    f"on the host: `sudo weft-host keep-edit {layout.app}` turns it into a drop-in") for each in state.drift]
+                    f"on the host: `{layout.keep_edit_command}` turns it into a drop-in") for each in state.drift]
     return found
 
 

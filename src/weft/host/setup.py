@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Sequence
 
 from weft import durable
 from weft.errors import Refused
@@ -197,9 +198,17 @@ def site_files(work: Work) -> list[str]:
         run(adapter.check(site), "the server refuses its configuration", work.layout)
     except CommandFailed as error:
         _restore(before, links)
-        raise Refused(error.message, "correct the server's configuration; what weft wrote has been taken back",
+        raise Refused(f"the server refuses its configuration: {_reason(error.details)}", "correct the server's configuration; what weft wrote has been taken back",
                       details=error.details) from None
     return [*(f"wrote {p}" for p in before), *(f"enabled {p}" for p in links), *_run_server(work, bool(before or links))]
+
+
+def _reason(lines: Sequence[str]) -> str:
+    """The line that says why: the first that tells of an error, with its file and line where the next one has them."""
+    for line in lines or ():
+        if re.search(r"AH\d+:.*(error|fail|could not|unable|no such)|[Ss]yntax error|\brror\b", line, re.I):
+            return " ".join([line.strip(), *(l.strip() for l in lines[lines.index(line) + 1:][:1])])[:400]
+    return " ".join(lines or ["it said nothing"])[:400]
 
 
 def _restore(before: dict[str, str | None], links: dict[str, str]) -> None:

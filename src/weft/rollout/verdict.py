@@ -97,6 +97,8 @@ def served(runs: Iterable[HostRun]) -> str:
     by_version: dict[str, list[str]] = {}
     for run in runs:
         said = "unknown" if run.status == "unknown" else serves(run.state)
+        if (run.state.get("answers") or {}).get("status") == 0 and run.state.get("set_up"):
+            said = f"nothing ({said} is live, but the site does not answer)"
         by_version.setdefault(said, []).append(run.host.name)
     if len(by_version) == 1 and "unknown" not in by_version:
         (version, names), = by_version.items()
