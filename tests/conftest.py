@@ -11,11 +11,13 @@ pytest_plugins = ["tests.skips"]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_git_configuration():
-    """git as on a fresh machine: neither the user's nor the system's configuration reaches a test's repository."""
+def _own_git_configuration(tmp_path_factory):
+    """git and Mercurial as on a fresh machine: neither the user's nor the system's configuration reaches a test's repository."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        patch.setenv("HGRCPATH", "")
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         patch.delenv("NO_COLOR", raising=False)
         yield
 

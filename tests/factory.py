@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from textwrap import dedent
@@ -97,6 +97,76 @@ class Made:
     package: str
     store: Path
     remote: Path | None
+    vcs: str = "git"
+
+    @property
+    def data(self) -> Path:
+        """weft's own directory in the repository's data."""
+        return self.root / f".{self.vcs}" / "weft"
+
+    def hg(self, *words: str, at: Path | None = None) -> str:
+        """As `git`, for Mercurial."""
+        done = subprocess.run(["hg", *words], cwd=at or self.root, capture_output=True, text=True, env={**os.environ, "HGPLAIN": "1"})
+        assert done.returncode == 0, f"hg {' '.join(words)}: {done.stderr}"
+        return done.stdout.strip()
+
+    def head(self, at: Path | None = None) -> str:
+        """The commit on the branch: checked out here, or the newest of the bare remote."""
+        there = at is not None and at == self.remote
+        if self.vcs == "git":
+            return self.git("rev-parse", "main" if there else "HEAD", at=at)
+        return self.hg("log", "-r", "default" if there else ".", "-T", "{node}", at=at)
+
+    def tags(self, at: Path | None = None) -> dict[str, str]:
+        """Tag -> commit."""
+        if self.vcs == "git":
+            lines = self.git("for-each-ref", "refs/tags", "--format=%(refname:strip=2) %(objectname) %(*objectname)", at=at).splitlines()
+            return {words[0]: words[-1] for words in map(str.split, lines)}
+        lines = self.hg("tags", "-T", "{tag} {node}\n", at=at).splitlines()
+        return {name: node for name, node in map(str.split, lines) if name != "tip"}
+
+    def refs(self, at: Path | None = None) -> str:
+        """Everything that a push or a pull would change, as text."""
+        if self.vcs == "git":
+            return self.git("for-each-ref", at=at)
+        return self.hg("log", "-T", "{node} {phase} {bookmarks}\n", at=at)
+
+    def dirty(self) -> str:
+        """What differs from the commit checked out; "" when nothing does."""
+        return self.git("status", "--porcelain") if self.vcs == "git" else self.hg("status")
+
+    def tag(self, name: str, at: Path | None = None) -> None:
+        """A tag on the newest commit, by hand."""
+        if self.vcs == "git":
+            self.git("tag", name, *(["main"] if at else []), at=at)
+        else:
+            self.hg("tag", "-u", "Hand <hand@example.org>", "-r", "tip" if at else ".", name, at=at)
+
+    def back(self) -> None:
+        """Throw the newest commit away here, not on the remote."""
+        if self.vcs == "git":
+            self.git("reset", "-q", "--hard", "HEAD^")
+        else:
+            self.hg("--config", "extensions.strip=", "--config", "phases.publish=False", "strip", "-q", "--no-backup", ".")
+
+    def colleague(self, path: Path) -> Made:
+        """Somebody else's clone of the remote."""
+        other = replace(self, root=path)
+        if self.vcs == "git":
+            self.git("clone", "--quiet", str(self.remote), str(path), at=path.parent)
+        else:
+            self.hg("clone", "--quiet", str(self.remote), str(path), at=path.parent)
+        other.introduce("Colleague", "colleague@example.org")
+        return other
+
+    def introduce(self, name: str, address: str) -> None:
+        """Who commits here."""
+        if self.vcs == "git":
+            for key, value in (("user.name", name), ("user.email", address), ("commit.gpgsign", "false")):
+                self.git("config", key, value)
+        else:
+            with (self.root / ".hg/hgrc").open("a") as handle:
+                handle.write(f"\n[ui]\nusername = {name} <{address}>\n")
 
     def git(self, *words: str, at: Path | None = None) -> str:
         """Runs git there; its standard output, stripped. Fails the test when git fails."""
@@ -112,6 +182,12 @@ class Made:
 
     def commit(self, message: str = "change", push: bool = True) -> str:
         """Everything, as one commit; its id."""
+        if self.vcs == "hg":
+            self.hg("addremove", "--quiet")
+            self.hg("commit", "--quiet", "-m", message)
+            if push and self.remote:
+                self.hg("push", "--quiet")
+            return self.head()
         self.git("add", "--all")
         self.git("commit", "--quiet", "-m", message)
         if push and self.remote:
@@ -134,14 +210,15 @@ class Made:
 
 def make_project(path: Path, name: str = "weaveserver", version: str = "1.1.3", *, store: Path | None = None,
                  backend: str = "tree", entry: bool = False, requires: tuple[str, ...] = (), remote: bool = True,
-                 scm: bool = False, relative: bool = False, next_version: str = "1.1.4", application: str = APPLICATION) -> Made:
+                 scm: bool = False, relative: bool = False, next_version: str = "1.1.4", application: str = APPLICATION,
+                 vcs: str = "git") -> Made:
     """A WSGI project at `path`, committed on `main`, with a changelog section for `next_version` ("" for none).
 
     store: default `path`/../artifacts.  entry: a .wsgi file instead of a callable.  scm: the tag is the version.
-    relative: store and remote by relative names, so that the folder around may be copied.
+    relative: store and remote by relative names, so that the folder around may be copied.  vcs: git or hg.
     """
     package = name.replace("-", "_")
-    made = Made(path, name, package, store or path.parent / "artifacts", path.parent / f"{path.name}.git" if remote else None)
+    made = Made(path, name, package, store or path.parent / "artifacts", path.parent / f"{path.name}.{vcs}" if remote else None, vcs)
     path.mkdir(parents=True)
     for target, text in _files(made, version, backend, entry, requires, scm, application).items():
         made.write(target, text.replace("@NAME@", name).replace("@PACKAGE@", package).lstrip("\n"))
@@ -214,6 +291,8 @@ def _changelog(version: str, following: str) -> str:
 
 
 def _repository(made: Made, address: str) -> None:
+    if made.vcs == "hg":
+        return _mercurial(made, address)
     made.git("init", "--quiet", "--initial-branch=main")
     made.git("config", "user.name", "Test Person")
     made.git("config", "user.email", "test@example.org")
@@ -224,6 +303,17 @@ def _repository(made: Made, address: str) -> None:
     made.commit("first", push=False)
     if made.remote:
         made.git("push", "--quiet", "--set-upstream", "origin", "main")
+
+
+def _mercurial(made: Made, address: str) -> None:
+    made.hg("init")
+    made.write(".hgignore", "syntax: glob\n" + made.root.joinpath(".gitignore").read_text().replace("/\n", "\n"))
+    (made.root / ".gitignore").unlink()
+    if made.remote:
+        made.hg("init", str(made.remote), at=made.root.parent)
+        (made.root / ".hg/hgrc").write_text(f"[paths]\ndefault = {address}\n")
+    made.introduce("Test Person", "test@example.org")
+    made.commit("first")
 
 
 class Quiet:

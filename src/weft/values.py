@@ -7,17 +7,19 @@ not what it should be; what has passed can be used in a path or an argument vect
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Mapping
 
 from weft.errors import Refused, UsageError
 from weft.plan import canonical
 
 _NUMBER = r"(?:0|[1-9][0-9]*)"
+_LOCAL = rf"(?:{_NUMBER}|[0-9]*[a-z][a-z0-9]*)"
 _VERSION = re.compile(
     rf"(?:[1-9][0-9]*!)?{_NUMBER}(?:\.{_NUMBER})*(?:(?:a|b|rc){_NUMBER})?(?:\.post{_NUMBER})?(?:\.dev{_NUMBER})?"
-    r"(?:\+[a-z0-9]+(?:\.[a-z0-9]+)*)?", re.ASCII)
+    rf"(?:\+{_LOCAL}(?:\.{_LOCAL})*)?", re.ASCII)
 _APP = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*", re.ASCII)
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*(?:/[A-Za-z0-9][A-Za-z0-9._+!-]*)?", re.ASCII)
 _SHA = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -76,7 +78,8 @@ class Release:
     """The manifest: one immutable version of one application. Times are UTC, ISO 8601.
 
     Either `callable` ("package.module:attribute") or an artifact of kind `entry` says what a server loads.
-    `python` is the host's minor version the wheels are for, such as "3.11".
+    `python` is the host's minor version the wheels are for, such as "3.11".  built: what made it, name -> version (weft,
+    python, build, backend).  sdist_tar: sha256 of the sdist's tar before compression, "" in manifests of older wefts.
     """
 
     app: str
@@ -89,16 +92,17 @@ class Release:
     callable: str = ""
     changelog: str = ""
     format: int = 1
+    built: Mapping[str, str] = field(default_factory=dict, hash=False)
+    sdist_tar: str = ""
 
     def __post_init__(self) -> None:
         app_name(self.app)
         object.__setattr__(self, "version", Version(self.version))
-        if self.format != 1:
-            raise Refused(f"manifest format {self.format!r} is unknown to this weft, which reads format 1",
-                          "upgrade weft")
-        for name in ("commit", "tag", "created", "changelog", "callable"):
+        for name in ("commit", "tag", "created", "changelog", "callable", "sdist_tar"):
             if not isinstance(getattr(self, name), str):
                 raise Refused(f"{name} in the manifest is not a text")
+        if not isinstance(self.built, dict) or not all(isinstance(each, str) for each in self.built.values()):
+            raise Refused("built in the manifest is not a table of texts")
         if not re.fullmatch(r"3\.[0-9]{1,2}", str(self.python)):
             raise Refused(f"manifest names python {_shown(self.python)}; expected such as 3.11")
         if self.callable and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", self.callable, re.ASCII):
@@ -132,11 +136,17 @@ class Release:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    def text(self) -> str:
+        """The manifest as it is published and signed."""
+        return json.dumps(self.to_json(), sort_keys=True, ensure_ascii=False) + "\n"
+
     @classmethod
     def from_json(cls, said: Any) -> Release:
         """Raises Refused for anything that is not a manifest, naming what is wrong."""
         if not isinstance(said, dict):
             raise Refused("the manifest is not a JSON object")
+        if said.get("format", 1) != 1:
+            raise Refused(f"manifest format {said['format']!r} is unknown to this weft, which reads format 1", "upgrade weft")
         known = set(cls.__dataclass_fields__)
         if set(said) - known:
             raise Refused(f"the manifest has unknown keys: {', '.join(sorted(set(said) - known))}")

@@ -59,3 +59,30 @@ def test_project_name_comes_from_the_package(project):
     assert load.project(root)["name"] == "shop"
     with pytest.raises(UsageError, match=r"has no \[tool.weft\] table"):
         load.project(project("pyproject.toml", "[project]\n"))
+
+
+def test_a_file_of_its_own(tmp_path):
+    (tmp_path / "weft.toml").write_text('callable = "shop:app"\n\n[tool]\n')
+    with pytest.raises(UsageError) as error:
+        load.project(tmp_path)
+    assert error.value.message == f"{tmp_path}/weft.toml:3: unknown key 'tool'"
+    (tmp_path / "weft.toml").write_text('callable = "shop:app"\n')
+    (tmp_path / "pyproject.toml").write_text('[tool.poetry]\nname = "Shop.Front"\n')
+    layer = load.project(tmp_path)
+    assert (layer["name"], layer["callable"], layer.origin("callable")) == ("shop-front", "shop:app", f"{tmp_path}/weft.toml:1")
+    assert load.is_project(tmp_path) and not load.is_project(tmp_path.parent)
+
+
+def test_the_name_of_setup_cfg(tmp_path):
+    (tmp_path / "weft.toml").write_text('callable = "shop:app"\n')
+    (tmp_path / "setup.cfg").write_text("[metadata]\nname = shop\n")
+    assert load.project(tmp_path)["name"] == "shop"
+
+
+def test_configured_twice(tmp_path):
+    (tmp_path / "weft.toml").write_text('callable = "shop:app"\n')
+    (tmp_path / "pyproject.toml").write_text('[tool.weft]\ncallable = "shop:app"\n')
+    with pytest.raises(UsageError) as error:
+        load.project(tmp_path)
+    assert error.value.lines() == [f"{tmp_path}/weft.toml is there, and [tool.weft] in {tmp_path}/pyproject.toml too",
+                                   "now:  nothing was contacted, nothing changed", "next: keep one of them"]

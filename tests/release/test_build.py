@@ -47,6 +47,7 @@ def test_a_name_that_is_not_pep_625s(tmp_path):
                                    "next: require a newer build backend, such as setuptools>=69.3, in [build-system]"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [{"backend": "setuptools", "entry": True, "name": "weave-server"}, {"scm": True}])
 def test_real_backends(tmp_path, words):
     """Needs an index (setuptools is built with), like any build."""

@@ -108,3 +108,16 @@ def test_find(tmp_path):
     (tmp_path / "CHANGELOG").write_text("")
     assert changelog.find(tmp_path) == "CHANGELOG"
     assert changelog.find(tmp_path, "docs/news.md") == ""
+
+
+def test_a_pre_release_publishes_what_its_version_will_bring_and_leaves_the_section_waiting():
+    for version in ("1.1.4rc1", "1.1.4a1", "1.1.4.dev3"):
+        assert changelog.section_for(UNDERLINED, version).body == "- carries"
+        assert changelog.dated(UNDERLINED, version, "2024-05-06") == UNDERLINED
+    assert changelog.section_for(UNDERLINED, "1.1.3rc1") is None, "1.1.3 is released"
+
+
+def test_a_pre_release_has_a_section_of_its_own_if_it_is_written():
+    text = "## 1.1.4rc1\n\n- nearly\n\n## 1.1.4\n\n- done\n"
+    assert changelog.section_for(text, "1.1.4rc1").body == "- nearly"
+    assert changelog.dated(MARKDOWN, "1.1.4rc1", "2024-05-06").count("## [1.1.4rc1] - 2024-05-06") == 1

@@ -59,7 +59,7 @@ def kinds(seen, there=Published(), frame=FRAME):
 
 
 MIDDLE = ["test", "build", "lock", "verify", "stage"]
-LAST = ["publish", "forward", "readback"]
+LAST = ["publish", "index", "forward", "readback"]
 
 
 def test_a_fresh_release():

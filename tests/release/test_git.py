@@ -72,7 +72,7 @@ def test_reading_writes_nothing(project, repo):
 
 def test_a_clone_commits_as_the_user_and_moves_nothing_here(project, repo, tmp_path):
     head = project.git("rev-parse", "HEAD")
-    repo.clone(tmp_path / "clone", head, "", "")
+    repo.clone(tmp_path / "clone", head, "", "", None)
     (tmp_path / "clone/README.md").write_text("new")
     commit = repo.commit(tmp_path / "clone", ["README.md"], "Release 1\n")
     tag = repo.tag(tmp_path / "clone", "1", commit, "#1\n\n# what changed\n")
@@ -84,7 +84,7 @@ def test_a_clone_commits_as_the_user_and_moves_nothing_here(project, repo, tmp_p
 def test_an_export_has_what_attributes_would_leave_out(project, repo, tmp_path):
     project.write(".gitattributes", "tests export-ignore\n")
     project.commit()
-    repo.clone(tmp_path / "clone", project.git("rev-parse", "HEAD"), "", "")
+    repo.clone(tmp_path / "clone", project.git("rev-parse", "HEAD"), "", "", None)
     (tmp_path / "clone/README.md").write_text("of the release")
     repo.commit(tmp_path / "clone", ["README.md"], "Release 1\n")
     repo.export(tmp_path / "clone", tmp_path / "export")
@@ -95,7 +95,7 @@ def test_an_export_has_what_attributes_would_leave_out(project, repo, tmp_path):
 def test_forward_on_another_branch_leaves_all(project, repo):
     project.git("checkout", "-q", "-b", "other")
     head = project.git("rev-parse", "HEAD")
-    assert repo.forward("main", head, head, "", "") == "you are on other now; main was left where it is"
+    assert repo.forward(project.root, "main", head, head, "", "") == "you are on other now; main was left where it is"
 
 
 def test_a_worktree_shares_the_lock_with_its_repository(project, repo, tmp_path):

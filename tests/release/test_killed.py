@@ -11,6 +11,7 @@ import pytest
 
 from tests import factory
 from weft.errors import Refused
+from weft.release import indexing
 from weft.stores.directory import DirectoryStore
 
 CHILD = textwrap.dedent("""
@@ -58,13 +59,14 @@ def finished(made):
     assert made.git("rev-parse", "1.1.4^{commit}") == commit
     assert DirectoryStore(made.store).manifest("weaveserver", "1.1.4").commit == commit
     assert DirectoryStore(made.store).verify("weaveserver", "1.1.4") == []
-    assert os.listdir(made.store / "weaveserver") == ["1.1.4"]
+    assert sorted(name for name in os.listdir(made.store / "weaveserver") if name != ".index.json.d") == ["1.1.4", "index.json"]
+    assert indexing.names(DirectoryStore(made.store), "weaveserver", "1.1.4")
     assert os.listdir(made.root / ".git/weft") == ["lock"]
     assert made.git("status", "--porcelain", "--branch") == "## main...origin/main"
 
 
 BEFORE = [("tag", "end"), ("build", "log"), ("stage", "end")]
-AFTER = [("push", "end"), ("publish", "end"), ("forward", "end")]
+AFTER = [("push", "end"), ("publish", "end"), ("index", "end"), ("forward", "end")]
 
 
 @pytest.mark.parametrize("kind, when", BEFORE + AFTER)
@@ -74,7 +76,7 @@ def test_killed_then_the_same_command(project, kind, when):
     assert killed.communicate()[0] == "" and killed.returncode == -signal.SIGKILL
     sent = (kind, when) in AFTER
     assert (project.git("rev-parse", "main", at=project.remote) != first) == sent == bool(project.git("tag", at=project.remote))
-    assert bool(DirectoryStore(project.store).versions("weaveserver")) == (kind in ("publish", "forward")), "seen too early"
+    assert bool(DirectoryStore(project.store).versions("weaveserver")) == (kind in ("publish", "index", "forward")), "seen too early"
     factory.run_release(project, "1.1.4")
     finished(project)
 
@@ -84,7 +86,7 @@ def test_killed_after_the_push_and_the_staged_files_are_lost(project):
     subprocess.run("rm -rf artifacts/weaveserver/.staging-*", shell=True, cwd=project.root.parent, check=True)
     report = factory.Quiet()
     factory.run_release(project, report=report)
-    assert report.kinds == ["scratch", "test", "build", "lock", "verify", "stage", "publish", "forward", "readback"]
+    assert report.kinds == ["scratch", "test", "build", "lock", "verify", "stage", "publish", "index", "forward", "readback"]
     finished(project)
 
 

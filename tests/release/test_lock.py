@@ -2,13 +2,15 @@
 
 import shutil
 import sys
+from datetime import date
 
 import pytest
 
 from tests import factory
 from tests.release.index import Index, wheel
-from weft.errors import Refused
-from weft.release import lock, run, tools
+from weft.errors import FailedUndone, Refused, UsageError
+from weft.release import lock, pins, pipeline, run, single, tools
+from weft.release.lock import Rules
 from weft.release.target import Target, this_platform
 from weft.stores.directory import DirectoryStore
 
@@ -66,14 +68,14 @@ def test_equal_inputs_ask_nothing(index):
 
 def test_the_cache_is_named_by_the_content_of_the_inputs():
     keys = [lock._key(*words) for words in ((["a", "b"], HERE, {}), (["b", "a"], HERE, {}), (["a"], HERE, {}), (["a", "b"], OTHER, {}),
-                                            (["a", "b"], HERE, {"a": "1"}))]
-    assert keys[0] == keys[1] and len(set(keys)) == 4
+                                            (["a", "b"], HERE, {"a": ("1", frozenset())}), (["a", "b"], HERE, {"a": ("1", frozenset("x"))}))]
+    assert keys[0] == keys[1] and len(set(keys)) == 5
 
 
 def test_upgrade_asks_again_and_is_kept(index):
     lock.locked(["loom>=1"], HERE, "", quiet)
     index.put("loom", *wheel("loom", "1.1"))
-    assert "loom==1.1" in lock.locked(["loom>=1"], HERE, "loom==1.0\n", quiet, upgrade=True).text
+    assert "loom==1.1" in lock.locked(["loom>=1"], HERE, "loom==1.0\n", quiet, Rules(upgrade=True)).text
     assert "loom==1.1" in lock.locked(["loom>=1"], HERE, "", quiet).text
 
 
@@ -81,6 +83,107 @@ def test_the_projects_own_lock_is_kept_to(index, resolver):
     index.put("loom", *wheel("loom", "1.1"))
     found = lock.locked(["loom>=1"], HERE, "loom==1.0 \\\n    --hash=sha256:" + "0" * 64 + "\n", quiet)
     assert list(lock.parse(found.text)) == ["loom"] and "loom==1.0" in found.text
+
+
+def test_a_pin_that_the_metadata_rules_out_gives_way(index, resolver):
+    index.put("loom", *wheel("loom", "2.0"))
+    found = lock.locked(["loom>=2", "spindle"], HERE, "loom==1.0\nspindle==1.0\n", quiet, Rules(files=True))
+    assert "loom==2.0" in found.text and "spindle==1.0" in found.text
+
+
+def test_one_name_is_upgraded_and_the_others_stay(index, resolver):
+    for name in ("loom", "heald"):
+        index.put(name, *wheel(name, "1.0"))
+        index.put(name, *wheel(name, "1.1"))
+    found = lock.locked(["loom", "heald"], HERE, "loom==1.0\nheald==1.0\n", quiet, Rules(upgrade=["Heald"]))
+    assert {name: version for name, (version, _) in lock.parse(found.text).items()} == {"loom": "1.0", "heald": "1.1"}
+
+
+def test_a_name_to_upgrade_that_is_not_locked(index):
+    with pytest.raises(UsageError) as error:
+        lock.locked(["loom"], HERE, "loom==1.0\n", quiet, Rules(upgrade=["lom", "loom"]))
+    assert (error.value.message, error.value.hint) == ("lom: not in requirements.lock", "locked: loom")
+
+
+def test_other_bytes_under_a_locked_name_are_refused(index, resolver):
+    """The index was changed, or somebody stands in the way: the hashes that were committed decide."""
+    pinned = lock.locked(["loom"], HERE, "", quiet).text
+    index.put("loom", "loom-1.0-py3-none-any.whl", wheel("loom", "1.0", "Summary: evil\n")[1])
+    with pytest.raises(Refused) as error:
+        lock.locked(["loom"], HERE, pinned, quiet, Rules(files=True))
+    assert error.value.message == "the index has other files than requirements.lock names"
+    assert lock.locked(["loom"], HERE, pinned, quiet, Rules(upgrade=True)).text != pinned
+
+
+def test_an_sdist_built_twice_gives_the_same_wheel(index, resolver, tmp_path, monkeypatch):
+    first = lock.locked(["spindle"], HERE, "", quiet).wheels[0].read_bytes()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another-cache"))
+    assert lock.locked(["spindle"], HERE, "", quiet).wheels[0].read_bytes() == first
+
+
+def prod(made, version="1.1.4"):
+    with pytest.raises((Refused, FailedUndone)) as error:
+        pipeline.release(pipeline.open_project(made.root), pipeline.Wish(version, channel="prod"), date(2024, 5, 6), factory.Quiet(),
+                         lambda proposal: None)
+    return error.value
+
+
+def test_prod_wants_a_lock_in_version_control(index, tmp_path, world):
+    made = factory.make_project(tmp_path / "project", requires=("loom",))
+    made.write("requirements.lock", "loom==1.0\n")
+    before = world(made)
+    assert prod(made).details == [{"message": "requirements.lock is not in version control, and the channel prod releases only what is pinned",
+                                   "next": "inv lock, then commit requirements.lock"}]
+    assert world(made) == before
+
+
+def test_prod_lists_what_the_lock_does_not_cover(index, tmp_path):
+    made = factory.make_project(tmp_path / "project", requires=("loom>=2", "heald", "spindle", "nothing; python_version < '3'"))
+    made.write("requirements.lock", "loom==1.0\nspindle==1.0\n")
+    made.commit("a lock")
+    assert prod(made).details == [{"message": "requirements.lock does not cover what the project requires: loom>=2 (1.0 is locked), heald",
+                                   "next": "inv lock, then commit requirements.lock"}]
+
+
+def test_prod_refuses_what_the_locked_ones_bring_along(index, tmp_path, resolver, world):
+    """Only the resolver can tell: still nothing is changed."""
+    index.put("loom", *wheel("loom", "1.5", "Requires-Dist: spindle\n"))
+    made = factory.make_project(tmp_path / "project", requires=("loom",))
+    made.write("requirements.lock", "loom==1.5 \\\n    --hash=sha256:" + "0" * 64 + "\n")
+    made.commit("a lock")
+    before = world(made)
+    error = prod(made)
+    assert (error.code, error.message) == (4, "lock: requirements.lock does not cover what is released: spindle 1.0")
+    assert world(made) == before
+
+
+@pytest.mark.slow
+def test_prod_releases_what_inv_lock_has_written(index, tmp_path, resolver):
+    made = factory.make_project(tmp_path / "project", requires=("loom", "spindle"))
+    made.configure('channel = "prod"')
+    path, count = single.lock_only(pipeline.open_project(made.root), False, factory.Quiet())
+    assert count == 2
+    made.commit("the lock")
+    index.put("loom", *wheel("loom", "1.1"))
+    proposal = factory.run_release(made, "1.1.4")
+    assert [step.text for step in proposal.plan.steps if step.kind == "lock"] == [
+        f"requirements.lock with hashes and a wheelhouse for {proposal.frame.target}, nothing but what is pinned"]
+    assert (made.store / "weaveserver/1.1.4/requirements.lock").read_text() == path.read_text()
+
+
+def test_a_channel_that_is_not_known():
+    with pytest.raises(UsageError) as error:
+        pipeline.Wish("1.1.4", channel="production")
+    assert (error.value.message, error.value.hint) == ("--channel 'production' is unknown", "known: dev, prod")
+
+
+@pytest.mark.parametrize("text, extras, expected", [
+    ("", (), None), ('[project]\nname = "a"\ndynamic = ["dependencies"]\n', (), None), ('[project]\nname = "a"\n', (), []),
+    ('[project]\nname = "a"\ndependencies = ["x>1"]\n[project.optional-dependencies]\npostgre_SQL = ["y"]\n', ("postgre-sql",), ["x>1", "y"]),
+    ('[project]\nname = "a"\ndynamic = ["optional-dependencies"]\n', ("more",), None)])
+def test_what_is_declared_without_a_build(tmp_path, text, extras, expected):
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert pins.declared(tmp_path, extras) == expected
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"rotten"), lambda path: path.unlink()])

@@ -53,11 +53,11 @@ def test_what_lies_in_the_store(released_once):
     place = project.store / "weaveserver/1.1.4"
     assert DirectoryStore(project.store).verify("weaveserver", "1.1.4") == []
     assert sorted(os.path.relpath(path, place) for path in place.rglob("*") if path.is_file()) == [
-        "manifest.json", "requirements.lock", next(place.glob("tools/pip-*.whl")).relative_to(place).as_posix(),
+        "manifest.json", "requirements.lock", "sbom.json", next(place.glob("tools/pip-*.whl")).relative_to(place).as_posix(),
         "weaveserver-1.1.4-py3-none-any.whl", "weaveserver-1.1.4.tar.gz", "weaveserver.ini"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in place.rglob("*") if path.is_file()} == {0o444}
     assert {stat.S_IMODE(path.stat().st_mode) for path in (place, place / "tools")} == {0o755}
-    assert os.listdir(project.store / "weaveserver") == ["1.1.4"]
+    assert sorted(name for name in os.listdir(project.store / "weaveserver") if name[0] != ".") == ["1.1.4", "index.json"]
 
 
 def test_the_manifest_is_one_sorted_line_that_names_no_place_of_this_machine(released_once):
@@ -87,10 +87,11 @@ def test_the_plan_is_what_is_done(released_once):
         " 9. copy to a hidden directory of STORE, read back",
         "10. push main and 1.1.4 to origin, both or neither   <- point of no return",
         "11. STORE/weaveserver/1.1.4, by one rename",
-        "12. bring your main forward to the release",
-        "13. compare tag, manifest and bytes"]
+        "12. name it in the application's index, under the next serial",
+        "13. bring your main forward to the release",
+        "14. compare tag, manifest and bytes"]
     assert report.kinds == [step.kind for step in proposal.plan.steps] == [
-        "scratch", "edit", "date", "tag", "test", "build", "lock", "verify", "stage", "push", "publish", "forward", "readback"]
+        "scratch", "edit", "date", "tag", "test", "build", "lock", "verify", "stage", "push", "publish", "index", "forward", "readback"]
 
 
 def test_a_plan_changes_nothing(project, world):
@@ -169,7 +170,7 @@ def test_the_same_commit_gives_the_same_bytes(released, tmp_path):
         factory.run_release(other, "1.1.4", report=report)
     finally:
         os.umask(before)
-    assert report.kinds == ["scratch", "test", "build", "lock", "verify", "stage", "publish", "forward", "readback"]
+    assert report.kinds == ["scratch", "test", "build", "lock", "verify", "stage", "publish", "index", "forward", "readback"]
     again = factory.tree(released.store / "weaveserver/1.1.4")
     assert {path: value[1] for path, value in again.items()} == {path: value[1] for path, value in first.items()}
 
@@ -192,7 +193,7 @@ REFUSALS = {
                       "CHANGELOG.md:3: the section 1.1.4 is empty", "write what changed"),
     "no changelog": (lambda made: (made.git("rm", "-q", "CHANGELOG.md"), made.commit()), "there is no changelog",
                      "write CHANGELOG.md with a section: ## 1.1.4 - 2024-05-06"),
-    "last tag": (lambda made: made.git("tag", "1.2"), "1.1.4 is not above 1.2, the last tag", "--version 1.2.1 or above"),
+    "last tag": (lambda made: made.git("tag", "1.2"), "1.1.4 is not above 1.2, the last tag of this branch", "--version 1.2.1 or above"),
     "store": (lambda made: made.store.write_text("a file"), "the store STORE cannot take a release: STORE is not a directory",
               "mend it, or set artifacts in [tool.weft]"),
     "behind": (lambda made: (made.commit(made.write("README.md", "new") and "more"), made.git("reset", "-q", "--hard", "HEAD^")),
@@ -418,7 +419,7 @@ def test_a_store_that_breaks_after_the_push_and_the_rerun(project, monkeypatch):
     assert other.value.details[0] == {"message": "1.1.4 is tagged but not published yet", "next": "inv release --version 1.1.4"}
     report = factory.Quiet()
     factory.run_release(project, bump="patch", report=report)
-    assert report.kinds == ["publish", "forward", "readback"]
+    assert report.kinds == ["publish", "index", "forward", "readback"]
     assert list((project.root / ".git/weft").glob("scratch*")) == []
     assert project.git("status", "--porcelain", "--branch") == "## main...origin/main"
 
@@ -438,7 +439,7 @@ def test_a_connection_that_breaks_during_the_push(project, monkeypatch):
     assert error.value.lines() == [
         "whether the tag 1.1.4 on origin arrived is not known: connection reset by peer",
         "now:  nothing is published yet; nothing of it is lost", "next: inv release --version 1.1.4 finds out, and finishes it"]
-    assert [step.kind for step in factory.run_release(project, "1.1.4").plan.steps] == ["publish", "forward", "readback"]
+    assert [step.kind for step in factory.run_release(project, "1.1.4").plan.steps] == ["publish", "index", "forward", "readback"]
 
 
 def test_work_begun_meanwhile_is_left_alone(project):
@@ -485,4 +486,4 @@ def test_ctrl_c_after_the_push_says_what_is_there(project):
     assert interrupted_at(project, "publish").lines() == [
         "interrupted during publish", f"now:  the tag 1.1.4 on origin is there; {project.store} has no 1.1.4 yet",
         "next: inv release --version 1.1.4 finds out, and finishes it"]
-    assert [step.kind for step in factory.run_release(project, "1.1.4").plan.steps] == ["publish", "forward", "readback"]
+    assert [step.kind for step in factory.run_release(project, "1.1.4").plan.steps] == ["publish", "index", "forward", "readback"]

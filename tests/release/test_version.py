@@ -97,3 +97,38 @@ def test_order_is_that_of_numbers():
 def test_tags_that_are_versions():
     assert version.of_tags(["v1.1", "1.2", "vfoo", "v01.1", "v"], "v{version}") == {"1.1": "v1.1"}
     assert version.of_tags(["v1.1", "1.2"], "{version}") == {"1.2": "1.2"}
+
+
+@pytest.mark.parametrize("text, path, content", [
+    ('[tool.hatch.version]\npath = "src/app/vers.py"\n', "src/app/vers.py", '__version__ = "1.1.3"\n'),
+    ('[tool.pdm.version]\nsource = "file"\npath = "app/x.py"\n', "app/x.py", '__version__ = "1.1.3"\n'),
+    ('[tool.setuptools.dynamic]\nversion = {attr = "app.meta.VERSION"}\n', "src/app/meta.py", 'VERSION = "1.1.3"\n'),
+    ('[tool.setuptools.dynamic]\nversion = { file = ["VERSION"] }\n', "VERSION", "1.1.3\n"),
+])
+def test_where_the_backend_is_told_to_look(tmp_path, text, path, content):
+    put(tmp_path, "pyproject.toml", '[project]\nname = "app"\ndynamic = ["version"]\n' + text)
+    put(tmp_path, path, content)
+    put(tmp_path, "app/__init__.py", '__version__ = "9"\n')
+    assert said(tmp_path) == [(f"{path}:1", "1.1.3")]
+    assert version.edited(path, content, "1.1.4") == content.replace("1.1.3", "1.1.4")
+
+
+@pytest.mark.parametrize("value, path", [("attr: app.meta.__version__", "src/app/meta.py"), ("file: app/VERSION", "app/VERSION")])
+def test_where_setup_cfg_points(tmp_path, value, path):
+    put(tmp_path, "setup.cfg", f"[metadata]\nname = app\nversion = {value}\n")
+    put(tmp_path, path, '__version__ = "1.1.3"\n' if path.endswith(".py") else "1.1.3\n")
+    put(tmp_path, "app/__init__.py", '__version__ = "9"\n')
+    assert said(tmp_path) == [(f"{path}:1", "1.1.3")]
+
+
+@pytest.mark.parametrize("text", ['[build-system]\nrequires = ["hatchling", "uv-dynamic-versioning"]\n',
+                                  '[build-system]\nrequires = ["poetry-core", "poetry-dynamic-versioning"]\n[tool.poetry]\nversion = "0.0.0"\n',
+                                  '[build-system]\nrequires = ["setuptools", "dunamai"]\n', '[tool.pdm.version]\nsource = "scm"\n'])
+def test_the_tag_is_the_version_by_other_tools(tmp_path, text):
+    put(tmp_path, "pyproject.toml", text)
+    assert said(tmp_path) == [("the tag", "")]
+
+
+def test_a_version_in_project_is_the_version_whatever_else_is_installed(tmp_path):
+    put(tmp_path, "pyproject.toml", '[project]\nversion = "1.1.3"\n[dependency-groups]\ndev = ["setuptools-scm"]\n')
+    assert said(tmp_path) == [("pyproject.toml:2", "1.1.3")]

@@ -8,7 +8,7 @@ import pytest
 
 from weft.rollout import environment as environments
 from weft.rollout.local import LocalChannel
-from weft.rollout.transport import Access
+from weft.rollout.access import Access
 from weft.testing.fleet import SSHD, Fleet
 
 needs_sshd = pytest.mark.skipif(not os.path.exists(SSHD), reason="no sshd: apt-get install openssh-server")

@@ -7,7 +7,7 @@ import pytest
 from weft.errors import OutcomeUnknown, Refused
 from weft.rollout import transport
 from weft.rollout.inventory import Host
-from weft.rollout.transport import Access
+from weft.rollout.access import Access
 
 
 @pytest.fixture

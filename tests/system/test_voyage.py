@@ -35,7 +35,9 @@ def voyage(tmp_path_factory):
 
 @pytest.fixture
 def served(voyage):
-    """Both hosts serve 0.1.0."""
+    """Both hosts serve 0.1.0, also for a test that is run by itself."""
+    if not voyage.prepared:
+        voyage.prepare()
     if voyage.versions() != ["0.1.0"] * 2:
         voyage.fab("deploy", "--version", "0.1.0")
     assert voyage.versions() == ["0.1.0"] * 2
@@ -48,6 +50,7 @@ def test_from_a_fresh_host_to_the_first_release(voyage):
     voyage.fab("trust", "--yes")
     assert "does not let deploy in" in voyage.fab("deploy", "--version", "0.1.0", code=3)
     did = voyage.fab("setup", "--as", "root")
+    voyage.prepared = True
     for what in ("made the account hello, which runs the application", "made the account deploy, which deploys",
                  "wrote the sudo rule /etc/sudoers.d/weft-deploy", "enabled /etc/apache2/sites-enabled/hello.conf", "started the server"):
         assert did.count(what) == 2, what
@@ -230,6 +233,20 @@ def test_the_deploying_account_is_not_root(served):
             {"protocol": 1, "verb": "observe", "app": app, "by": "x", "release": None, "site": wish}) + "\n")
         assert "result" in json.loads(done.stdout.splitlines()[-1])
     assert host.run(["test", "-e", "/tmp/owned"], check=False).returncode != 0, "the deploying account chose what root runs"
+
+
+def test_verify_names_the_file_that_somebody_changed(served):
+    assert served.fab("verify").count("as they were installed") == 2
+    host = served.fleet.hosts[0]
+    path = host.run(["find", "/var/app/hello/current/release/", "-name", "app.py"]).stdout.split()[0]
+    good = host.read(path)
+    host.run(["tee", "-a", path], input="# at night\n")
+    try:
+        said = served.fab("verify", code=3)
+        assert "changed venv/lib/python3.11/site-packages/hello/app.py" in said and "web2: 3 of 3" in said
+    finally:
+        host.run(["tee", path], input=good)
+    served.fab("verify")
 
 
 def test_two_operators_at_once_leave_one_release(served):

@@ -30,7 +30,7 @@ class Voyage:
                     "GIT_AUTHOR_NAME": "Test", "GIT_AUTHOR_EMAIL": "test@example.org", "GIT_COMMITTER_NAME": "Test",
                     "GIT_COMMITTER_EMAIL": "test@example.org",
                     "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")}
-        self.project = None
+        self.project, self.prepared = None, False
 
     def git(self, *words):
         return subprocess.run(["git", *words], cwd=self.project, check=True, capture_output=True, text=True,
@@ -89,6 +89,7 @@ class Voyage:
     def prepare(self):
         """Trust the hosts' keys and set them up."""
         self.fab("trust", "--yes")
+        self.prepared = True
         return self.fab("setup", "--as", "root")
 
     def get(self, host, path="/health"):

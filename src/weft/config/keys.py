@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Key:
-    """kind: str, int, float, bool, list (of strings), waves (ints and percents), table (free), tables (of hosts)."""
+    """kind: str, int, float, bool, list (of strings), vectors (a list of strings, or several), waves (ints and percents), table (free), tables (of hosts)."""
 
     name: str
     kind: str
@@ -17,24 +17,50 @@ class Key:
     choices: tuple[str, ...] = ()
 
 
+PHASES = ("test", "build", "verify", "push", "publish")
+"""The steps of a release that [tool.weft.hooks] can stand around."""
+
 PROJECT = (
     Key("name", "str", "", "The application's name: directory, account and file names on the hosts come from it. "
         "Default: [project] name."),
     Key("callable", "str", "", "The WSGI callable, as package.module:attribute. Either this or `entry`."),
     Key("entry", "str", "", "The WSGI entry file, relative to the project. Either this or `callable`."),
     Key("settings", "str", "", "The ini file with the application's default settings, relative to the project."),
-    Key("artifacts", "str", "artifacts", "The artifact store: a directory, or file:///path; relative to the project."),
+    Key("artifacts", "str", "artifacts", "The artifact store: a directory (relative to the project), file:///path, "
+        "s3://bucket/prefix, sftp://host/path; to deploy from only: https://host/path."),
     Key("python", "str", "3.11", "The minor version of the hosts' Python, which the wheels are for."),
     Key("platform", "str", "", "The hosts' platform tag for pip, such as manylinux_2_36_x86_64. Default: this machine's."),
     Key("extras", "list", (), "Extras of the package whose dependencies belong to the release, such as postgresql."),
     Key("test", "list", (), "The test command, as an argument vector. Default: python -m pytest, else unittest."),
-    Key("branch", "str", "", "The only branch that may release. Default: any."),
-    Key("remote", "str", "origin", "The remote that branch and tag are pushed to, if the repository has it."),
+    Key("publish_to", "list", ("store",), "Where releases go: the store, and with \"index\" a package index too, by twine after the store has it."),
+    Key("repository", "str", "", "The package index to upload to: a name of ~/.pypirc such as pypi, or the address that twine uploads to. "
+        "Credentials are twine's: keyring, TWINE_*, ~/.pypirc."),
+    Key("index_url", "str", "", "Where that index shows its simple pages, such as https://index.example.org/simple: what it has already is read there."),
+    Key("strict_metadata", "bool", True, "Refuse a release whose metadata an index would take with a warning only, such as a README without "
+        "its content type. What an index would not take is refused in any case."),
+    Key("verify_reproducible", "bool", False, "Build sdist and wheel a second time, elsewhere and with other file times, and release "
+        "only if the bytes are the same."),
+    Key("channel", "str", "dev", "`prod` releases only what requirements.lock in the repository pins, file by file; `--channel` "
+        "goes before it.", ("dev", "prod")),
+    Key("branch", "str", "", "The branches that may release: names or patterns, separated by commas, such as main, release/*. "
+        "Default: any."),
+    Key("remote", "str", "", "The remote that branch and tag are pushed to, if the repository has it. Default: origin for git, default "
+        "for Mercurial."),
     Key("tag", "str", "{version}", "The tag's name; {version} stands for the version."),
     Key("changelog", "str", "", "The changelog's file. Default: the first of CHANGELOG, CHANGELOG.md, CHANGES, ... "
         "that is there."),
+    Key("signing_key", "str", "", "The SSH key that signs releases and the index: a private key's file, or a public one whose private "
+        "half your SSH agent holds; relative to the project, ~ is your home. Default: releases are not signed."),
+    Key("index_days", "int", 90, "Days until the signed index of releases expires; `inv index`, and every release, renews it."),
     Key("version_file", "str", "", "The file the version is written in, once. Default: found."),
 )
+PROJECT += tuple(
+    Key(f"hooks.{when}_{phase}", "vectors", (), f"{when.capitalize()} {phase}: a command as an argument vector, or a list of such. " + {
+        "before_test": "In the tests' own tree; a failure undoes the release.",
+        "before_publish": "The tag is pushed already: a failure stops, and the same command goes on.",
+        "after_push": "The release goes on: a failure is a warning.",
+        "after_publish": "The release is done: a failure is a warning."}.get(f"{when}_{phase}", "A failure undoes the release."))
+    for phase in PHASES for when in ("before", "after"))
 
 HOST = (
     Key("name", "str", "", "What you call the host; --limit and the tables use it."),

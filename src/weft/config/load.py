@@ -1,4 +1,4 @@
-"""Read pyproject.toml and deploy/NAME.toml strictly. Operator's side only: tomllib needs Python 3.11."""
+"""Read pyproject.toml or weft.toml, and deploy/NAME.toml, strictly. Operator's side only: tomllib needs Python 3.11."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from typing import Any, Iterable
 
 from weft.config.keys import ENVIRONMENT, HOST, PROJECT, Key
 from weft.errors import UsageError
+
+
+OWN = "weft.toml"
+"""A file beside pyproject.toml with the keys of [tool.weft] at its top level, for who would not have them in there."""
 
 
 @dataclass(frozen=True)
@@ -44,20 +48,43 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def project(root: Path) -> Layer:
-    """The project's [tool.weft], with its name defaulting to [project] name or setup.cfg's."""
-    path = root / "pyproject.toml"
-    if not path.is_file():
+    """The project's weft.toml, or [tool.weft] in its pyproject.toml; the name defaults to that of its metadata."""
+    own, shared = root / OWN, root / "pyproject.toml"
+    if not own.is_file() and not shared.is_file():
         raise UsageError(f"{root} has no pyproject.toml with a [tool.weft] table",
                          "run the command in your project's root; `weft new NAME` makes a project")
-    whole = read_toml(path)
+    whole = read_toml(shared) if shared.is_file() else {}
     table = whole.get("tool", {}).get("weft")
-    if table is None:
-        raise UsageError(f"{path} has no [tool.weft] table",
+    if own.is_file() and table is not None:
+        raise UsageError(f"{own} is there, and [tool.weft] in {shared} too", "keep one of them")
+    if own.is_file():
+        layer = check(own, read_toml(own), PROJECT, "")
+    elif table is None:
+        raise UsageError(f"{shared} has no [tool.weft] table",
                          'add [tool.weft] with at least: callable = "package.module:application"')
-    layer = check(path, table, PROJECT, "tool.weft")
-    if not layer["name"]:
-        layer.values["name"] = whole.get("project", {}).get("name", "") or root.name
+    else:
+        layer = check(shared, table, PROJECT, "tool.weft")
+    layer.values["name"] = layer["name"] or _metadata_name(root, whole)
     return layer
+
+
+def is_project(root: Path) -> bool:
+    """Whether weft is configured in this directory. Reads no more than it must, raises nothing."""
+    shared = root / "pyproject.toml"
+    return (root / OWN).is_file() or shared.is_file() and "[tool.weft" in shared.read_text(encoding="utf-8", errors="replace")
+
+
+def _metadata_name(root: Path, whole: dict[str, Any]) -> str:
+    """[project] name, Poetry's, setup.cfg's, else the directory's; in lower case, as an application's name is."""
+    import configparser
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read(root / "setup.cfg", encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError):
+        pass
+    tables = (whole.get("project", {}), whole.get("tool", {}).get("poetry", {}))
+    name = next((table["name"] for table in tables if isinstance(table.get("name"), str)), "")
+    return (name or parser.get("metadata", "name", fallback="") or root.name).lower().replace(".", "-")
 
 
 def environments(root: Path) -> dict[str, Path]:
@@ -124,12 +151,20 @@ def _fits(key: Key, value: Any) -> bool:
         "str": isinstance(value, str), "int": number and value >= 0, "bool": isinstance(value, bool),
         "float": (number or isinstance(value, float)) and value >= 0, "table": isinstance(value, dict),
         "list": lists and all(isinstance(v, str) or (key.name.endswith("doors") and isinstance(v, int)) for v in value),
+        "vectors": lists and (_vector(value) or not value or all(map(_vector, value))),
         "waves": lists and bool(value) and all(re.fullmatch(r"[1-9]\d*|(100|[1-9]\d?)%", str(v)) for v in value),
         "tables": lists and all(isinstance(v, dict) for v in value),
     }[key.kind]
 
 
+def _vector(value: Any) -> bool:
+    """A command: at least its program's name, all strings."""
+    return isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value) and bool(value[0])
+
+
 def _value(path: Path, key: Key, value: Any) -> Any:
+    if key.kind == "vectors":
+        return [value] if _vector(value) else value
     if key.kind == "waves":
         return [str(each) for each in value]
     if key.kind == "tables":
@@ -141,7 +176,7 @@ def _expected(key: Key) -> str:
     if key.choices:
         return f"one of {', '.join(key.choices)}"
     return {"str": "a string", "int": "a whole number", "float": "a number", "bool": "true or false",
-            "list": "a list of strings", "waves": "a list of hosts or percents such as [1, \"10%\", \"100%\"]",
+            "list": "a list of strings", "vectors": 'a command such as ["make", "assets"], or a list of commands', "waves": "a list of hosts or percents such as [1, \"10%\", \"100%\"]",
             "table": "a table", "tables": "[[host]] tables"}[key.kind]
 
 

@@ -12,6 +12,7 @@ from typing import Callable, Sequence
 from weft.errors import Refused
 from weft.release import run, sdist, tools
 from weft.release.sdist import normal
+from weft.release.wheel import repack
 
 Log = Callable[[str], None]
 
@@ -33,13 +34,17 @@ def make_sdist(source: Path, out: Path, epoch: int, log: Log) -> Path:
 def make_wheel(archive: Path, into: Path, out: Path, epoch: int, log: Log) -> Path:
     """Unpack the sdist in `into` and build the wheel there, so that it holds nothing that the sdist lacks."""
     source = sdist.unpack(archive, into)
-    _build(["--wheel", "--outdir", str(out), str(source)], source, epoch, log)
-    return _one(out, "*.whl")
+    _build(["--wheel", "--outdir", str(out), str(source)], source, epoch, log, into)
+    path = _one(out, "*.whl")
+    repack(path, epoch)
+    return path
 
 
-def _build(words: list[str], cwd: Path, epoch: int, log: Log) -> None:
+def _build(words: list[str], cwd: Path, epoch: int, log: Log, ceiling: Path | None = None) -> None:
+    """ceiling: where a backend that asks git ends its search, so that it does not find the repository around the scratch."""
     uv = ["--installer", "uv"] if tools.uv() else []
-    run.watch([sys.executable, "-m", "build", *uv, *words], cwd, environment(epoch), log)
+    env = environment(epoch) | ({"GIT_CEILING_DIRECTORIES": str(ceiling)} if ceiling else {})
+    run.watch([sys.executable, "-m", "build", *uv, *words], cwd, env, log)
 
 
 def _one(out: Path, pattern: str) -> Path:
@@ -84,9 +89,10 @@ def modules(wheel: Path) -> list[str]:
     return sorted(top for top in tops if top.isidentifier() and top not in ("tests", "test", "docs", "examples"))
 
 
-def check(archive: Path, wheel: Path, version: str, log: Log) -> None:
+def check(archive: Path, wheel: Path, version: str, log: Log, strict: bool = True) -> None:
     """Names by PEP 625, the version that was asked for, metadata and README as an index wants them.
 
+    strict: what an index would only warn of is refused too.
     Raises Refused or CommandFailed.
     """
     said = metadata(wheel)
@@ -97,5 +103,5 @@ def check(archive: Path, wheel: Path, version: str, log: Log) -> None:
     if archive.name != expected:
         raise Refused(f"the sdist is named {archive.name}; PEP 625 wants {expected}",
                       "require a newer build backend, such as setuptools>=69.3, in [build-system]")
-    run.watch([sys.executable, "-m", "twine", "check", "--strict", str(archive), str(wheel)], archive.parent,
+    run.watch([sys.executable, "-m", "twine", "check", *(["--strict"] if strict else []), str(archive), str(wheel)], archive.parent,
               run.environment({"NO_COLOR": "1"}), log)

@@ -79,16 +79,28 @@ def empty(section: Section) -> bool:
 
 
 def section_for(text: str, version: str) -> Section | None:
-    """The version's own section, else the unreleased one, else None."""
+    """The version's own section; for a pre-release else the pending one of the version it leads to; else the unreleased one."""
     found = sections(text)
     own = [each for each in found if each.label == version]
-    return next(iter(own + [each for each in found if each.unreleased]), None)
+    final = re.match(r"[\d.!]+(?=a|b|rc|\.dev)", version)
+    coming = [each for each in found if final and each.label == final[0].rstrip(".") and _pending(each)]
+    return next(iter(own + coming + [each for each in found if each.unreleased]), None)
+
+
+def _pending(section: Section) -> bool:
+    """Whether a section waits for its release: it says so, or bears no date."""
+    return bool(_PENDING.search(section.rest)) or not _DATE.search(section.rest)
 
 
 def dated(text: str, version: str, date: str) -> str:
-    """The text with the section for `version` under its own name and with its date, written as the section before is."""
+    """The text with the section for `version` under its own name and with its date, written as the section before is.
+
+    A pre-release leaves the section of the version it leads to as it is.
+    """
     section = section_for(text, version)
     if section is None or (not section.unreleased and not _PENDING.search(section.rest)):
+        return text
+    if not section.unreleased and section.label != version:
         return text
     lines = text.splitlines(keepends=True)
     old = lines[section.at].rstrip("\r\n")

@@ -14,17 +14,18 @@ _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
 _QUIET = ("-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "advice.detachedHead=false")
 _BRANCH = "weft-release"
 _NONE = "0" * 40
+_UNFIT = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|(^|/)\.|\.lock(/|$)|^[-/@]?$|^-|[./]$")
 
 
 class Repository:
     """See weft.release.vcs.Repository."""
 
     name = "git"
+    usual = "origin"
 
     def __init__(self, top: Path):
         self.top = top
-        common = self._git("rev-parse", "--git-common-dir").strip()
-        self.data = Path(top, common).resolve() / "weft"
+        self.data = _common(top) / "weft"
 
     def _git(self, *words: str, at: Path | None = None, env: dict[str, str] = {}, timeout: float = 60,
              ok: Sequence[int] = (0,)) -> str:
@@ -46,8 +47,9 @@ class Repository:
             elif mark in ("1", "2", "u"):
                 changed.append(rest.split(" ", {"1": 7, "2": 8, "u": 9}[mark])[-1])
                 mark == "2" and next(lines, None)
-        return State("" if head == "(initial)" else head, "" if branch == "(detached)" else branch,
-                     self._identity(), tuple(changed), tuple(untracked), self._tags())
+        head = "" if head == "(initial)" else head
+        return State(head, "" if branch == "(detached)" else branch, self._identity(), tuple(changed), tuple(untracked),
+                     self._tags(), stem=head)
 
     def _identity(self) -> str:
         try:
@@ -60,9 +62,10 @@ class Repository:
         return {words[0]: words[-1] for words in map(str.split, said.splitlines())}
 
     def remote(self, name: str, branch: str) -> Remote | None:
-        if name not in self._git("remote").split():
+        config = self._config(rf"^(remote\..*\.url|branch\.{re.escape(branch)}\.(remote|merge))$")
+        if f"remote.{name}.url" not in config:
             return None
-        there = self._upstream(name, branch)
+        there = _upstream(config, name, branch)
         try:
             said = self._git("ls-remote", name, f"refs/heads/{there}", "refs/tags/*")
         except run.CommandFailed as error:
@@ -72,26 +75,34 @@ class Repository:
                 if ref.startswith("refs/tags/")}
         return Remote(name, there, refs.get(f"refs/heads/{there}", ""), tags)
 
-    def _upstream(self, remote: str, branch: str) -> str:
-        said = self._git("config", "--get-regexp", rf"^branch\.{re.escape(branch)}\.(remote|merge)$", ok=(0, 1))
-        values = {line.split(" ", 1)[0].rsplit(".", 1)[1]: line.split(" ", 1)[1] for line in said.splitlines()}
-        same = values.get("remote") == remote and values.get("merge", "").startswith("refs/heads/")
-        return values["merge"].removeprefix("refs/heads/") if same else branch
+    def _config(self, pattern: str) -> dict[str, str]:
+        """The configuration's last value of each key that matches."""
+        said = self._git("config", "-z", "--get-regexp", pattern, ok=(0, 1))
+        return {key: value for key, _, value in (entry.partition("\n") for entry in said.split("\0") if entry)}
 
     def tracked(self, paths: Sequence[str]) -> set[str]:
         return set(self._git("ls-files", "-z", "--", *paths).split("\0")) & set(paths) if paths else set()
 
-    def ancestor(self, old: str, new: str) -> bool:
+    def between(self, one: str, other: str) -> tuple[int, int] | None:
         try:
-            self._git("merge-base", "--is-ancestor", old, new)
-            return True
+            left, right = self._git("rev-list", "--left-right", "--count", f"{one}...{other}").split()
+            return int(left), int(right)
+        except run.CommandFailed:
+            return None
+
+    def unsent(self, remote: Remote) -> bool:
+        try:
+            return self._git("rev-list", "--count", f"refs/remotes/{remote.name}/{remote.branch}..HEAD").strip() != "0"
         except run.CommandFailed:
             return False
+
+    def unfit(self, tag: str) -> str:
+        return f"git has no tag named {tag!r}" if _UNFIT.search(tag) else ""
 
     def time(self, commit: str, scratch: Path) -> int:
         return int(self._git("show", "--no-patch", "--format=%ct", commit + "^{commit}", at=scratch))
 
-    def clone(self, scratch: Path, commit: str, tag: str, tag_id: str) -> None:
+    def clone(self, scratch: Path, commit: str, tag: str, tag_id: str, remote: Remote | None) -> None:
         """Shares the objects; a branch of its own at `commit`, all tags, no hooks."""
         self._git(*_NO_HOOKS, "clone", "--quiet", "--shared", "--no-checkout", "--template=", str(self.top), str(scratch),
                   at=scratch.parent)
@@ -116,9 +127,8 @@ class Repository:
                 for what, value in (("NAME", name), ("EMAIL", address))}
 
     def _signing(self) -> list[str]:
-        said = self._git("config", "-z", "--get-regexp", r"^(gpg\.|user\.signingkey|(commit|tag)\.gpgsign)", ok=(0, 1))
-        pairs = [entry.partition("\n") for entry in said.split("\0") if entry]
-        return [word for key, _, value in pairs for word in ("-c", f"{key}={value or 'true'}")]
+        found = self._config(r"^(gpg\.|user\.signingkey|(commit|tag)\.gpgsign)")
+        return [word for key, value in found.items() for word in ("-c", f"{key}={value or 'true'}")]
 
     def export(self, scratch: Path, target: Path) -> None:
         """From the index rather than by `git archive`, which would leave out or change files by .gitattributes."""
@@ -147,7 +157,7 @@ class Repository:
         if now.tags.get(tag) != commit:
             raise SendRefused("\n".join(error.tail))
 
-    def forward(self, branch: str, base: str, commit: str, tag: str, tag_id: str) -> str:
+    def forward(self, scratch: Path, branch: str, base: str, commit: str, tag: str, tag_id: str) -> str:
         try:
             if tag_id and tag not in self._tags():
                 self._git("update-ref", f"refs/tags/{tag}", tag_id, _NONE)
@@ -158,3 +168,21 @@ class Repository:
             return ""
         except run.CommandFailed as error:
             return " ".join(error.tail) or str(error)
+
+
+def _common(top: Path) -> Path:
+    """The repository's own directory, which all of its work trees share; read as git writes it, without a process."""
+    place = top / ".git"
+    if place.is_file():
+        place = Path(top, place.read_text(encoding="utf-8").strip().removeprefix("gitdir: "))
+        shared = place / "commondir"
+        if shared.is_file():
+            place = Path(place, shared.read_text(encoding="utf-8").strip())
+    return place.resolve()
+
+
+def _upstream(config: dict[str, str], remote: str, branch: str) -> str:
+    """The branch's name on the remote: the one it follows there, else its own."""
+    merge = config.get(f"branch.{branch}.merge", "")
+    same = config.get(f"branch.{branch}.remote") == remote and merge.startswith("refs/heads/")
+    return merge.removeprefix("refs/heads/") if same else branch

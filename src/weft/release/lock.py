@@ -10,21 +10,19 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Mapping, Sequence
+from typing import Callable, Collection, Sequence
 
 from weft import durable
-from weft.errors import Refused
+from weft.errors import Refused, UsageError
 from weft.plan import canonical
-from weft.release import run, tools
+from weft.release import run, tools, wheel
+from weft.release.pins import Pins, parse, uncovered, written
 from weft.release.sdist import normal
 from weft.release.target import Target
 
 Log = Callable[[str], None]
-Pins = Mapping[str, tuple[str, frozenset[str]]]
-"""Normal name -> (version, sha256 digests of the files that are allowed)."""
-
-_PIN = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*==\s*([^\s;\\]+)")
-_HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+_EPOCH = 1_577_836_800
+"""The time that wheels built here of others' sdists bear: 2020-01-01, in seconds since 1970."""
 NOTHING = "# no dependencies\n"
 
 
@@ -37,24 +35,58 @@ class Locked:
     fresh: bool
 
 
-def locked(requires: Sequence[str], target: Target, pinned: str, log: Log, upgrade: bool = False) -> Locked:
+@dataclass(frozen=True)
+class Rules:
+    """How far the project's own requirements.lock binds; its versions are kept in any case.
+
+    files: its hashes are the only files that are taken.  strict: nothing that it does not pin.
+    upgrade: the names to ask the index for again, or True for all.
+    """
+
+    files: bool = False
+    strict: bool = False
+    upgrade: bool | Collection[str] = False
+
+
+def locked(requires: Sequence[str], target: Target, pinned: str, log: Log, rules: Rules = Rules()) -> Locked:
     """The lock for these requirements, from the cache when the same was asked before.
 
-    pinned: the text of the project's own requirements.lock, whose versions are kept; "" without one.
-    upgrade: ask the index again.  Raises CommandFailed, or Refused for what cannot be locked.
+    pinned: the text of the project's own requirements.lock; "" without one.
+    Raises CommandFailed; Refused for what cannot be locked; UsageError for a name to upgrade that is not in it.
     """
     if not requires:
         return Locked(NOTHING, (), False)
-    pins = {} if upgrade else {name: version for name, (version, _) in parse(pinned).items()}
-    place = tools.cache() / "locks" / _key(requires, target, pins)
-    if upgrade or not _sound(place):
-        _make(place, requires, target, pins, log)
+    pins = _kept(requires, target, parse(pinned), rules)
+    place = tools.cache() / "locks" / _key(requires, target, pins, rules)
+    if rules.upgrade or not _sound(place):
+        _make(place, requires, target, pins, rules, log)
         return _read(place, True)
     return _read(place, False)
 
 
-def _key(requires: Sequence[str], target: Target, pins: Mapping[str, str]) -> str:
-    content = canonical([1, sorted(requires), target.python, target.platform, sorted(pins.items())])
+def _kept(requires: Sequence[str], target: Target, pins: Pins, rules: Rules) -> dict[str, tuple[str, frozenset[str]]]:
+    """The pins that still hold: not those to be upgraded, nor those that the project's own words rule out by now."""
+    if rules.upgrade is True:
+        return {}
+    names = {normal(name) for name in rules.upgrade or ()}
+    if names - set(pins):
+        raise UsageError(f"{', '.join(sorted(names - set(pins)))}: not in requirements.lock",
+                         f"locked: {', '.join(sorted(pins)) or 'nothing'}")
+    astray = uncovered(requires, target.python, pins)
+    if rules.strict and astray:
+        raise _not_pinned(astray)
+    stale = names | {each.name for each in astray}
+    return {name: (version, hashes if rules.files else frozenset()) for name, (version, hashes) in pins.items() if name not in stale}
+
+
+def _not_pinned(astray: Sequence[object]) -> Refused:
+    return Refused(f"requirements.lock does not cover what is released: {', '.join(map(str, astray))}",
+                   "inv lock, then commit requirements.lock")
+
+
+def _key(requires: Sequence[str], target: Target, pins: Pins, rules: Rules = Rules()) -> str:
+    kept = sorted((name, version, sorted(hashes)) for name, (version, hashes) in pins.items())
+    content = canonical([2, sorted(requires), target.python, target.platform, kept, rules.strict])
     return hashlib.sha256(content.encode()).hexdigest()[:24]
 
 
@@ -72,15 +104,17 @@ def _sound(place: Path) -> bool:
         return False
 
 
-def _make(place: Path, requires: Sequence[str], target: Target, pins: Mapping[str, str], log: Log) -> None:
+def _make(place: Path, requires: Sequence[str], target: Target, pins: Pins, rules: Rules, log: Log) -> None:
     """Resolve and fetch beside `place`, then give the result its name; two at once do no harm."""
     fresh = durable.temp_name(place)
     fresh.mkdir(parents=True)
     try:
         (fresh / "in").write_text("\n".join(requires) + "\n", encoding="utf-8")
-        (fresh / "pins").write_text("".join(f"{name}=={version}\n" for name, version in sorted(pins.items())), encoding="utf-8")
+        (fresh / "pins").write_text("".join(f"{name}=={version}\n" for name, (version, _) in sorted(pins.items())), encoding="utf-8")
         found = resolve(fresh, target, log)
-        _fetch(fresh, found, target, log)
+        if rules.strict and set(found) - set(pins):
+            raise _not_pinned([f"{name} {found[name][0]}" for name in sorted(set(found) - set(pins))])
+        _fetch(fresh, {name: pins[name] if name in pins and pins[name][1] else found[name] for name in found}, target, log)
         for name in ("in", "pins", "out"):
             (fresh / name).unlink(missing_ok=True)
         shutil.rmtree(place, ignore_errors=True)
@@ -136,36 +170,31 @@ def _complete(pins: Pins, lines: Sequence[str]) -> Pins:
     return pins
 
 
-def parse(text: str) -> dict[str, tuple[str, frozenset[str]]]:
-    """The pins of a requirements file with hashes."""
-    found = {}
-    for line in text.replace("\\\n", " ").splitlines():
-        match = _PIN.match(line.split(" #")[0].strip())
-        if match:
-            found[normal(match[1])] = (match[2], frozenset(_HASH.findall(line)))
-    return found
-
-
-def written(pins: Pins) -> str:
-    """requirements.lock: names, versions and hashes; nothing of where they were found."""
-    blocks = []
-    for name, (version, hashes) in sorted(pins.items()):
-        lines = [f"{name.replace('_', '-')}=={version}", *(f"    --hash=sha256:{digest}" for digest in sorted(hashes))]
-        blocks.append(" \\\n".join(lines) + "\n")
-    return "".join(blocks)
-
-
 def _fetch(place: Path, pins: Pins, target: Target, log: Log) -> None:
     """One wheel for each pin, its hash checked by pip; what has none is built here when here is the target."""
     house, lock = place / "wheelhouse", place / "requirements.lock"
     house.mkdir()
     lock.write_text(written(pins), encoding="utf-8")
     words = ["wheel", "--wheel-dir"] if target.here else ["download", *target.for_pip(), "--dest"]
-    run.watch([*tools.pip(), words[0], "--quiet", "--no-input", "--no-deps", "--require-hashes", *words[1:], str(house),
-               "--requirement", str(lock)], place, log=log)
-    wheels = {normal(wheel.name.split("-")[0]): wheel for wheel in house.iterdir()}
+    _watched([*tools.pip(), words[0], "--quiet", "--no-input", "--no-deps", "--require-hashes", *words[1:], str(house),
+              "--requirement", str(lock)], place, log)
+    wheels = {normal(path.name.split("-")[0]): path for path in house.iterdir()}
     lacking = sorted(set(pins) - set(wheels))
     if lacking:
         raise Refused(f"no wheel of {', '.join(lacking)} for {target}", "choose another version, or release on such a machine")
+    for name, path in wheels.items():
+        if durable.sha256(path) not in pins[name][1]:
+            wheel.repack(path, _EPOCH)
     built = {name: (version, hashes | {durable.sha256(wheels[name])}) for name, (version, hashes) in pins.items()}
     durable.write(lock, written(built))
+
+
+def _watched(argv: Sequence[str], place: Path, log: Log) -> None:
+    """pip, building what has no wheel so that it comes out the same each time. Raises Refused for files of other hashes."""
+    try:
+        run.watch(argv, place, run.environment({"SOURCE_DATE_EPOCH": str(_EPOCH), "PYTHONHASHSEED": "0"}), log)
+    except run.CommandFailed as error:
+        if "DO NOT MATCH THE HASHES" not in "\n".join(error.tail):
+            raise
+        raise Refused("the index has other files than requirements.lock names", "look at what changed there; if it is right: "
+                      "inv lock, then commit requirements.lock", details={"output": error.tail}) from None

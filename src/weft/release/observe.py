@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Sequence
+from typing import Any, Sequence
 
 from weft.config import load
 from weft.errors import UsageError
-from weft.release import changelog, scratch, version
+from weft.release import changelog, indexing, news, pins, scratch, sign, version
 from weft.release.vcs import Remote, Repository, State, open_repository
 from weft.stores import open_store
 from weft.values import Release, Version, app_name
@@ -41,7 +43,12 @@ class Project:
 
 @dataclass(frozen=True)
 class Seen:
-    """What observe saw. unfinished: an earlier run's note whose tag is really there; unfinished_at: its directory."""
+    """What observe saw. unfinished: an earlier run's note whose tag is really there; unfinished_at: its directory.
+
+    begun: the version of a run that left its note but no tag.  newest: the last version that is tagged in the history of
+    the commit checked out, "" without one.  news: where the changelog's entry is made of fragments.  requires: what pyproject.toml declares,
+    None where only a build can tell.  unpinned: those of them that requirements.lock does not meet.
+    """
 
     state: State
     remote: Remote | None
@@ -55,17 +62,27 @@ class Seen:
     missing: Sequence[str]
     test: Sequence[str]
     locked: bool
+    unrunnable: Sequence[tuple[str, str]] = ()
     unfinished: scratch.Note | None = None
     unfinished_at: Path | None = None
     staged: bool = False
+    begun: str = ""
+    signing: tuple[str, str] | None = None
+    newest: str = ""
+    news: news.News | None = None
+    requires: Sequence[str] | None = None
+    unpinned: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Published:
-    """The wished version in the store: its manifest, None when it is not there, and what is wrong with its bytes."""
+    """The wished version in the store: its manifest, None when it is not there, what is wrong with its bytes, and whether the
+    application's index names it. burnt: it was here once, the index says."""
 
     release: Release | None = None
     damage: Sequence[str] = field(default_factory=tuple)
+    indexed: bool = True
+    burnt: bool = False
 
 
 def open_project(root: Path) -> Project:
@@ -76,7 +93,7 @@ def open_project(root: Path) -> Project:
     except UsageError as error:
         raise config.wrong("name", error.message, error.hint) from None
     if bool(config["callable"]) == bool(config["entry"]):
-        raise UsageError(f"{root / 'pyproject.toml'}: [tool.weft] needs either callable or entry, "
+        raise UsageError(f"{config.path}: [tool.weft] needs either callable or entry, "
                          + ("not both" if config["entry"] else "and has neither"),
                          'callable = "package.module:application", or entry = "wsgi/application.wsgi"')
     if config["tag"].count("{version}") != 1 or config["tag"].startswith("-"):
@@ -88,8 +105,9 @@ def observe(project: Project) -> Seen:
     """Everything but the wished version's place in the store."""
     repo, config = project.repo, project.config
     state = repo.state()
-    remote = repo.remote(config["remote"], state.branch) if state.branch else None
-    log = changelog.find(project.root, config["changelog"])
+    remote = repo.remote(config["remote"] or repo.usual, state.branch) if state.branch else None
+    told = news.find(project.root)
+    log = changelog.find(project.root, config["changelog"] or (told.filename if told else ""))
     at, note = _unfinished(project, state, remote)
     return Seen(
         state=state, remote=remote, relation=_relation(repo, state, remote),
@@ -97,15 +115,18 @@ def observe(project: Project) -> Seen:
         changelog=log, changelog_text=_text(project.root / log) if log else "",
         released=project.store.versions(project.app), obstacle=project.store.obstacle(_ROOM),
         untracked=_in_packages(repo.top, state.untracked), missing=_missing(project),
-        test=tests(project), locked=(project.root / "requirements.lock").is_file(),
-        unfinished=note, unfinished_at=at, staged=_staged(project, note))
+        test=tests(project), newest=_newest(repo, state, remote, config["tag"]), news=told,
+        **_locking(project),
+        unrunnable=_unrunnable(project), unfinished=note, unfinished_at=at, staged=_staged(project, note), begun=_begun(project, note),
+        signing=sign.fault(sign.signing(project.root, config)))
 
 
 def published(project: Project, wished: str) -> Published:
     """Reads and digests every file of the version, if the store has it."""
     if wished not in project.store.versions(project.app):
-        return Published()
-    return Published(project.store.manifest(project.app, wished), project.store.verify(project.app, wished))
+        return Published(burnt=indexing.knows(project.store, project.app, wished))
+    return Published(project.store.manifest(project.app, wished), project.store.verify(project.app, wished),
+                     indexing.names(project.store, project.app, wished))
 
 
 def _unfinished(project: Project, state: State, remote: Remote | None) -> tuple[Path | None, scratch.Note | None]:
@@ -113,6 +134,10 @@ def _unfinished(project: Project, state: State, remote: Remote | None) -> tuple[
     tags = remote.tags if remote else state.tags
     sent = [(path, note) for path, note in scratch.notes(project.repo.data).items() if tags.get(note.tag) == note.commit]
     return max(sent, key=lambda each: _staged(project, each[1]), default=(None, None))
+
+
+def _begun(project: Project, sent: scratch.Note | None) -> str:
+    return next((note.version for note in scratch.notes(project.repo.data).values() if note != sent), "")
 
 
 def _staged(project: Project, note: scratch.Note | None) -> bool:
@@ -127,10 +152,32 @@ def _relation(repo: Repository, state: State, remote: Remote | None) -> str:
         return "new"
     if remote.head == state.head:
         return "same"
-    if repo.ancestor(remote.head, state.head):
-        return "ahead"
-    known = repo.ancestor(remote.head, remote.head)
-    return "behind" if not known or repo.ancestor(state.head, remote.head) else "diverged"
+    apart = repo.between(remote.head, state.head)
+    if apart is None:
+        return "diverged" if repo.unsent(remote) else "behind"
+    if not apart[1]:
+        return "behind"
+    return "ahead" if not apart[0] else "diverged"
+
+
+def _newest(repo: Repository, state: State, remote: Remote | None, template: str) -> str:
+    """The last version whose tag is in this branch's history: on a maintenance branch 1.0.4, whatever main has reached."""
+    from packaging.version import Version as Order
+    tags = {**(remote.tags if remote else {}), **state.tags}
+    for text, tag in sorted(version.of_tags(tags, template).items(), key=lambda each: Order(each[0]), reverse=True):
+        apart = (0, 0) if tags[tag] in (state.head, state.stem) else repo.between(tags[tag], state.head)
+        if apart is not None and not apart[0]:
+            return text
+    return ""
+
+
+def _locking(project: Project) -> dict[str, Any]:
+    """What is said about dependencies: by pyproject.toml, and by the requirements.lock in version control."""
+    path = project.root / "requirements.lock"
+    locked = path.is_file() and bool(project.repo.tracked([(project.prefix / path.name).as_posix()]))
+    requires = pins.declared(project.root, project.config["extras"])
+    left = pins.uncovered(requires, project.config["python"], pins.parse(_text(path))) if locked and requires else ()
+    return {"locked": locked, "requires": requires, "unpinned": tuple(map(str, left))}
 
 
 def _in_packages(top: Path, untracked: Sequence[str]) -> list[str]:
@@ -147,6 +194,23 @@ def _missing(project: Project) -> list[str]:
     paths = {name: (project.prefix / name).as_posix() for name in named}
     have = project.repo.tracked(list(paths.values()))
     return [name for name, path in paths.items() if path not in have]
+
+
+def _unrunnable(project: Project) -> list[tuple[str, str]]:
+    """(key, program) for each configured command that cannot be started. A path is relative to the project."""
+    vectors = [("test", project.config["test"]), *((name, each) for name, several in hooks(project).items() for each in several)]
+    return [(name, argv[0]) for name, argv in vectors if argv and not _runnable(project.root, argv[0])]
+
+
+def _runnable(root: Path, program: str) -> bool:
+    if "/" in program:
+        return (root / program).is_file() and os.access(root / program, os.X_OK)
+    return program == "python" or bool(shutil.which(program))
+
+
+def hooks(project: Project) -> dict[str, list[list[str]]]:
+    """"hooks.before_test" and so on -> the commands, of those that have any."""
+    return {name: value for name, value in project.config.values.items() if name.startswith("hooks.") and value}
 
 
 def tests(project: Project) -> list[str]:

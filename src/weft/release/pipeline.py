@@ -7,20 +7,23 @@ there is only forward, and the same command goes on where this one stopped.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Callable, Iterator, Protocol, Sequence
 
+from weft.config.load import is_project
 from weft.errors import FailedUndone, Interrupted, NeedsHands, OutcomeUnknown, Refused, WeftError
 from weft.plan import Plan, Step
-from weft.release import decide, lockfile, observe, run, scratch, steps
+from weft.release import decide, lockfile, news, observe, run, scratch, upload
 from weft.release.decide import Wish
 from weft.release.faults import Fault, Frame
 from weft.release.observe import Project, Seen
+from weft.release.target import wanted
 from weft.release.vcs import SendRefused, SendUnknown
 
-_MOVES = {"test": "mend what the tests show, commit, and run the same command again",
+_MOVES = {"hook": "mend what the hook shows, then run the same command again",
+          "test": "mend what the tests show, commit, and run the same command again",
           "build": "mend what the build shows, commit, and run the same command again",
           "lock": "see that the index can be reached and has every dependency, then run the same command again",
           "verify": "the wheel lacks something that the repository has: mend the packaging, commit, run the same command again",
@@ -64,7 +67,7 @@ class Proposal:
     def changelog(self) -> str:
         from weft.release.changelog import section_for
         section = section_for(self.seen.changelog_text, self.frame.version)
-        return section.body if section else ""
+        return self.frame.entry or (section.body if section else "")
 
 
 def propose(project: Project, wish: Wish, today: date) -> Proposal:
@@ -73,7 +76,14 @@ def propose(project: Project, wish: Wish, today: date) -> Proposal:
         seen = observe.observe(project)
         wished = decide.target(seen, wish, project.config["tag"])
         frame = _frame(project, wished, today)
-        decision = decide.decide(seen, observe.published(project, wished), frame)
+        frame = replace(frame, channel=wish.channel or frame.channel)
+        there = observe.published(project, wished)
+        look = upload.outlook(project, wished, there.release)
+        frame = replace(frame, repository=look.repository, clashes=look.faults)
+        decision = decide.decide(seen, there, frame)
+        if decision.plan and seen.news and any(step.kind == "news" for step in decision.plan.steps):
+            frame = replace(frame, entry=news.draft(project.root, seen.news, wished, frame.date))
+            decision = decide.decide(seen, there, frame)
     except run.CommandFailed as error:
         raise Refused(f"{error}: {' '.join(error.tail)}") from None
     if decision.faults:
@@ -85,7 +95,8 @@ def _frame(project: Project, wished: str, today: date) -> Frame:
     config = project.config
     loads = f"import {config['callable']}" if config["callable"] else f"import it, compile {config['entry']}"
     return Frame(project.app, wished, project.tag(wished), config["tag"], config["branch"], str(project.store), loads,
-                 str(steps.target(project)), today.isoformat())
+                 str(wanted(project.config)), today.isoformat(), config["verify_reproducible"], config["channel"], strict=config["strict_metadata"], vcs=project.repo.name,
+                 unfit=project.repo.unfit(project.tag(wished)), hooks=observe.hooks(project))
 
 
 def _refused(frame: Frame, faults: Sequence[Fault]) -> Refused:
@@ -115,6 +126,7 @@ def release(project: Project, wish: Wish, today: date, report: Report, agree: Ca
 
 def _apply(proposal: Proposal, report: Report) -> None:
     seen, plan = proposal.seen, proposal.plan
+    from weft.release import steps
     work = steps.Work(proposal.project, seen.remote, report.log, report.warn)
     if plan.steps[0].kind != "scratch":
         work.place, work.note = seen.unfinished_at, seen.unfinished
@@ -143,7 +155,7 @@ class _Progress:
     """Where a run is, and so what an error means. sent: past the point of no return."""
 
     proposal: Proposal
-    work: steps.Work
+    work: Any
     sent: bool
     step: Step | None = None
 
@@ -170,6 +182,11 @@ class _Progress:
         return f"the tag {frame.tag} on {remote.name}" if remote else f"the tag {frame.tag} in your repository"
 
     @property
+    def _label(self) -> str:
+        """The step as an error names it: of the project's own commands, where they stand."""
+        return self.step.args.get("phase", self.step.kind)
+
+    @property
     def _again(self) -> str:
         return f"inv release --version {self.proposal.frame.version} finds out, and finishes it"
 
@@ -180,16 +197,19 @@ class _Progress:
     def _undone(self, error: Exception) -> FailedUndone:
         self._clean()
         hint = getattr(error, "hint", "") or _MOVES.get(self.step.kind, "mend that, then run the same command again")
-        return FailedUndone(f"{self.step.kind}: {_said(error)}", hint, _UNDONE,
+        return FailedUndone(f"{self._label}: {_said(error)}", hint, _UNDONE,
                             _details(error))
 
     def _unfinished(self, error: Exception) -> NeedsHands:
         hint = f"inv release --version {self.proposal.frame.version} finishes it"
-        return NeedsHands(f"{self.step.kind}: {_said(error)}", hint, self._reached(), _details(error))
+        return NeedsHands(f"{self._label}: {_said(error)}", hint, self._reached(), _details(error))
 
     def _reached(self) -> str:
         frame, store = self.proposal.frame, self.proposal.project.store
-        there = frame.version in store.versions(frame.app)
+        try:
+            there = frame.version in store.versions(frame.app)
+        except (WeftError, OSError):
+            return f"{self._what} is there; whether {frame.store} has {frame.version} cannot be seen now"
         return f"{self._what} is there; " + (f"{store.path(frame.app, frame.version)} is published" if there else
                                              f"{frame.store} has no {frame.version} yet")
 
@@ -216,9 +236,5 @@ def _details(error: Exception) -> Any:
 
 
 def open_project(start: Path) -> Project:
-    """The project that a directory lies in: the nearest pyproject.toml with [tool.weft] upwards, else `start`'s own."""
-    for place in (start, *start.parents):
-        path = place / "pyproject.toml"
-        if path.is_file() and "[tool.weft" in path.read_text(encoding="utf-8", errors="replace"):
-            return observe.open_project(place)
-    return observe.open_project(start)
+    """The project that a directory lies in: the nearest upwards with weft.toml or [tool.weft], else `start`'s own."""
+    return observe.open_project(next(filter(is_project, (start, *start.parents)), start))

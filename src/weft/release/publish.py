@@ -12,7 +12,7 @@ from weft.values import Artifact, Release, Version
 
 def files(built: Iterable[tuple[str, Path]], wheels: Iterable[Path], installer: Path, lock: Path,
           named: Mapping[str, Path]) -> dict[str, tuple[str, Path]]:
-    """Artifact name -> (kind, where it lies). built: ("sdist", path), ("wheel", path); named: entry and settings."""
+    """Artifact name -> (kind, where it lies). built: ("sdist", path), ("wheel", path); named: entry, settings and sbom."""
     found = {path.name: (kind, path) for kind, path in built}
     found[lock.name] = ("lock", lock)
     found.update({f"wheelhouse/{path.name}": ("dependency", path) for path in wheels})
@@ -22,9 +22,13 @@ def files(built: Iterable[tuple[str, Path]], wheels: Iterable[Path], installer: 
 
 
 def manifest(app: str, version: str, commit: str, tag: str, epoch: int, python: str, callable_: str, entry: str,
-             found: Mapping[str, tuple[str, Path]]) -> Release:
-    """Made from nothing but its arguments, so that the same commit gives the same manifest. epoch: the commit's time."""
+             found: Mapping[str, tuple[str, Path]], built: Mapping[str, str], sdist_tar: str) -> Release:
+    """Made from nothing but its arguments, so that the same commit gives the same manifest. epoch: the commit's time.
+
+    built: what made it, name -> version.  sdist_tar: sha256 of the sdist's tar before compression.
+    """
     artifacts = tuple(Artifact(name, kind, path.stat().st_size, durable.sha256(path))
                       for name, (kind, path) in sorted(found.items()))
     created = datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Release(app, Version(version), commit, tag, created, python, artifacts, callable_, entry)
+    return Release(app, Version(version), commit, tag, created, python, artifacts, callable_, entry,
+                   built=dict(built), sdist_tar=sdist_tar)

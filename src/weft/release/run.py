@@ -12,7 +12,7 @@ from typing import Callable, Mapping, Sequence
 KEPT = 30
 """Lines of a failing command's output that are shown."""
 
-_STRANGE = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "SOURCE_DATE_EPOCH", "__PYVENV_LAUNCHER__")
+_STRANGE = ("HG", "HGEDITOR", "HGPLAINEXCEPT", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "SOURCE_DATE_EPOCH", "__PYVENV_LAUNCHER__")
 _STRANGE_PREFIX = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE",
                    "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_QUARANTINE", "SETUPTOOLS_SCM_PRETEND")
 
@@ -39,12 +39,17 @@ def environment(extra: Mapping[str, str] = {}) -> dict[str, str]:
     return {**kept, **extra}
 
 
+HELD: set[int] = set()
+"""Descriptors that quick programs inherit. A lock stays taken until the last of them has ended: when a release is killed
+during its push, the push itself goes on, and a second release must not begin beside it."""
+
+
 def ask(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 60,
         ok: Sequence[int] = (0,)) -> str:
     """Standard output of a quick program. Raises CommandFailed; a timeout (seconds) counts as failure."""
     try:
         done = subprocess.run(argv, cwd=cwd, env=env or environment(), stdin=subprocess.DEVNULL, timeout=timeout,
-                              capture_output=True, encoding="utf-8", errors="surrogateescape")
+                              capture_output=True, encoding="utf-8", errors="surrogateescape", pass_fds=tuple(HELD))
     except subprocess.TimeoutExpired:
         raise CommandFailed(argv, -1, [f"no answer within {timeout:g} s"]) from None
     except OSError as error:

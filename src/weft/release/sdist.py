@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import gzip
 import io
-import re
 import tarfile
 from pathlib import Path, PurePosixPath
 
 from weft.errors import Refused
-
-
-def normal(name: str) -> str:
-    """A project's name as PEP 625 and the wheel format have it in file names."""
-    return re.sub(r"[-_.]+", "_", name).lower()
+from weft.release.names import normal as normal
 
 
 def repack(path: Path, epoch: int) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Sequence
 
 from weft import durable
 from weft.errors import FailedUndone, Refused
 from weft.plan import Step
-from weft.release import build, lock, lockfile, observe, run, scratch, steps, version
+from weft.release import build, changelog, lock, lockfile, observe, run, scratch, steps, version
 from weft.release.observe import Project
 
 
@@ -20,9 +20,21 @@ def status(project: Project) -> dict[str, Any]:
     newest = version.newest(tags)
     return {"app": project.app, "version": seen.places[0].text or "the tag" if seen.places else "not declared",
             "branch": seen.state.branch, "commit": seen.state.head[:12],
-            "changed": list(seen.state.changed) or "nothing",
-            "last tag": tags.get(newest, "none"), "remote": _remote(seen), "store": str(project.store),
-            "released": list(reversed(seen.released))[:5] or "nothing"}
+            "changed": list(seen.state.changed), "changelog": _changelog(seen),
+            "last_tag": tags.get(newest, ""), "remote": _remote(seen), "store": str(project.store),
+            "released": [str(each) for each in reversed(seen.released)][:5], "unfinished": _unfinished(seen)}
+
+
+def _changelog(seen: observe.Seen) -> str:
+    """The newest section's heading."""
+    newest = next(iter(changelog.sections(seen.changelog_text)), None)
+    return f"{seen.changelog}: {newest.label}{newest.rest}".rstrip() if newest else seen.changelog
+
+
+def _unfinished(seen: observe.Seen) -> str:
+    if seen.unfinished:
+        return f"{seen.unfinished.version} is pushed: inv release --resume"
+    return f"{seen.begun} was not pushed: inv release --abort" if seen.begun else ""
 
 
 def _remote(seen: observe.Seen) -> str:
@@ -56,14 +68,17 @@ def _copied(path: Path, out: Path) -> Path:
     return out / path.name
 
 
-def lock_only(project: Project, upgrade: bool, report: Any) -> tuple[Path, int]:
-    """requirements.lock beside pyproject.toml, for what the commit checked out requires; how many are locked."""
+def lock_only(project: Project, upgrade: bool | Sequence[str], report: Any) -> tuple[Path, int]:
+    """requirements.lock beside pyproject.toml, for what the commit checked out requires; how many are locked.
+
+    upgrade: the names to ask the index for again, or True for all.
+    """
     path = project.root / "requirements.lock"
     pinned = path.read_text(encoding="utf-8") if path.is_file() else ""
     with _clone(project) as work:
         wheel = _built(work, report, 3)
         with _told(report, 3, 3, "lock"):
-            found = lock.locked(steps.requirements(project, wheel), steps.target(project), pinned, report.log, upgrade)
+            found = lock.locked(steps.requirements(project, wheel), steps.target(project), pinned, report.log, lock.Rules(upgrade=upgrade))
     if found.text != pinned:
         durable.write(path, found.text)
     return path, len(lock.parse(found.text))

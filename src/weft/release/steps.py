@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Callable, Sequence
 
 from weft.errors import Refused
-from weft.release import build, changelog, lock, publish, run, scratch, tools, verify
+from weft.release import again, build, chain, changelog, lock, news, publish, run, scratch, sign, tools, upload, verify
 from weft.release.observe import Project
-from weft.release.target import Target, this_platform
-from weft.release.vcs import Remote
+from weft.release.target import Target, this_platform, wanted
+from weft.release.vcs import WORDS, Remote
 from weft.release.version import edited
 from weft.values import Release
 
@@ -55,13 +55,13 @@ class Work:
 
 def target(project: Project) -> Target:
     """What the configuration says the hosts are."""
-    return Target(project.config["python"], project.config["platform"] or this_platform())
+    return wanted(project.config)
 
 
 def _scratch(work: Work, commit: str, tag: str, tag_id: str, branch: str, base: str) -> None:
     repo = work.project.repo
     work.place = scratch.create(repo.data)
-    repo.clone(work.clone, commit, tag, tag_id)
+    repo.clone(work.clone, commit, tag, tag_id, work.remote)
     for name in ("dist", "unpacked", "export", "empty"):
         (work.place / name).mkdir()
     work.note = scratch.Note("", commit, tag, tag_id, branch, base)
@@ -73,6 +73,10 @@ def _edit(work: Work, path: str, version: str) -> None:
 
 def _date(work: Work, path: str, version: str, date: str) -> None:
     _rewrite(work.source / path, lambda text: changelog.dated(text, version, date))
+
+
+def _news(work: Work, paths: Sequence[str], version: str, date: str) -> None:
+    news.build(work.source, news.find(work.source), version, date, work.log)
 
 
 def _rewrite(path: Path, change: Callable[[str], str]) -> None:
@@ -92,10 +96,28 @@ def _tag(work: Work, tag: str, version: str, message: str, paths: Sequence[str])
     work.remember(version=version, commit=commit, tag=tag, tag_id=tag_id)
 
 
-def _test(work: Work, argv: Sequence[str]) -> None:
+def _exported(work: Work) -> Path:
+    """The project in an export of the release commit."""
     export = work.place / "export"
-    work.project.repo.export(work.clone, export)
-    test(export / work.project.prefix, argv, work.log)
+    if not any(export.iterdir()):
+        work.project.repo.export(work.clone, export)
+    return export / work.project.prefix
+
+
+def _test(work: Work, argv: Sequence[str]) -> None:
+    test(_exported(work), argv, work.log)
+
+
+def _hook(work: Work, phase: str, argv: Sequence[str], version: str, tag: str) -> None:
+    """In the tests' tree around the tests, else in the clone. When nothing can be undone any more, a failure is a warning."""
+    place = _exported(work) if phase.endswith("_test") else work.source
+    env = run.environment({"WEFT_VERSION": version, "WEFT_TAG": tag, "WEFT_PHASE": phase})
+    try:
+        run.watch([sys.executable if argv[0] == "python" else argv[0], *argv[1:]], place, env, work.log)
+    except run.CommandFailed as error:
+        if phase not in ("after_push", "after_publish"):
+            raise
+        work.warn("\n".join([f"{phase}: {error}; the release went on", *error.tail]))
 
 
 def test(source: Path, argv: Sequence[str], log: Callable[[str], None]) -> None:
@@ -113,7 +135,21 @@ def test(source: Path, argv: Sequence[str], log: Callable[[str], None]) -> None:
 def _build(work: Work, version: str) -> None:
     archive = build.make_sdist(work.source, work.dist, work.epoch, work.log)
     wheel = build.make_wheel(archive, work.place / "unpacked", work.dist, work.epoch, work.log)
-    build.check(archive, wheel, version, work.log)
+    build.check(archive, wheel, version, work.log, work.project.config["strict_metadata"])
+
+
+def _rebuild(work: Work) -> None:
+    place = work.place / "again"
+    place.mkdir()
+    again.compare(work.clone, work.project.prefix, place, _built(work), work.epoch, work.log)
+
+
+def _compare(work: Work, version: str) -> None:
+    upload.compare(work.project, version, _built(work))
+
+
+def _upload(work: Work, version: str) -> None:
+    upload.upload(work.project, version, work.log, work.warn)
 
 
 def _built(work: Work) -> tuple[Path, Path]:
@@ -125,10 +161,11 @@ def requirements(project: Project, wheel: Path) -> list[str]:
     return build.requirements(wheel, project.config["python"], project.config["extras"])
 
 
-def _lock(work: Work, pinned: bool) -> None:
+def _lock(work: Work, pinned: bool, strict: bool = False) -> None:
     kept = work.source / "requirements.lock"
     text = kept.read_text(encoding="utf-8") if pinned and kept.is_file() else ""
-    work.locked = lock.locked(requirements(work.project, _built(work)[1]), target(work.project), text, work.log)
+    work.locked = lock.locked(requirements(work.project, _built(work)[1]), target(work.project), text, work.log,
+                              lock.Rules(files=True, strict=strict))
     (work.place / "requirements.lock").write_text(work.locked.text, encoding="utf-8")
     (work.place / "wheelhouse").mkdir()
     for wheel in work.locked.wheels:
@@ -155,18 +192,21 @@ def _stage(work: Work, version: str, tag: str) -> None:
     project, config = work.project, work.project.config
     archive, wheel = _built(work)
     named = {kind: work.source / config[kind] for kind in ("entry", "settings") if config[kind]}
-    found = publish.files([("sdist", archive), ("wheel", wheel)], sorted((work.place / "wheelhouse").iterdir()),
-                          tools.installer(work.log), work.place / "requirements.lock", named)
+    wheels = sorted((work.place / "wheelhouse").iterdir())
+    named["sbom"] = chain.bill(work.place, project, version, work.note.commit, work.epoch, wheel, wheels)
+    found = publish.files([("sdist", archive), ("wheel", wheel)], wheels, tools.installer(work.log), work.place / "requirements.lock", named)
     release = publish.manifest(project.app, version, work.note.commit, tag, work.epoch, config["python"],
-                               config["callable"], _entry(work, version), found)
+                               config["callable"], _entry(work, version), found, chain.builders(wheel), chain.tar_digest(archive))
+    signature = sign.signing(project.root, config).manifest(release)
     place = project.store.staging(project.app, version)
     work.remember(version=version, staged=str(place))
-    project.store.stage(place, release, {name: path for name, (_, path) in found.items()})
+    project.store.stage(place, release, {name: path for name, (_, path) in found.items()}, signature)
 
 
 def _entry(work: Work, version: str) -> str:
     """The changelog's section, as the release commit has it."""
-    name = changelog.find(work.source, work.project.config["changelog"])
+    told = news.find(work.source)
+    name = changelog.find(work.source, work.project.config["changelog"] or (told.filename if told else ""))
     section = changelog.section_for((work.source / name).read_text(encoding="utf-8"), version) if name else None
     return section.body if section else ""
 
@@ -179,11 +219,16 @@ def _publish(work: Work, version: str) -> None:
     work.project.store.publish(Path(work.note.staged), work.project.app, version)
 
 
+def _index(work: Work, version: str) -> None:
+    chain.name_it(work.project, version)
+
+
 def _forward(work: Work, tag: str) -> None:
     note = work.note
-    left = work.project.repo.forward(note.branch, note.base, note.commit, tag, note.tag_id)
+    left = work.project.repo.forward(work.clone, note.branch, note.base, note.commit, tag, note.tag_id)
     if left:
-        work.warn(f"published, but your {note.branch} was not brought forward: {left}; git pull brings it")
+        again = WORDS[work.project.repo.name].catch_up
+        work.warn(f"published, but your {note.branch} was not brought forward: {left}; {again} brings it")
 
 
 def _readback(work: Work, version: str, tag: str) -> None:
@@ -199,5 +244,6 @@ def _readback(work: Work, version: str, tag: str) -> None:
 
 
 RUN: dict[str, Callable[..., Any]] = {
-    "scratch": _scratch, "edit": _edit, "date": _date, "tag": _tag, "test": _test, "build": _build, "lock": _lock,
-    "verify": _verify, "stage": _stage, "push": _push, "publish": _publish, "forward": _forward, "readback": _readback}
+    "scratch": _scratch, "edit": _edit, "date": _date, "news": _news, "tag": _tag, "test": _test, "hook": _hook, "build": _build, "rebuild": _rebuild,
+    "compare": _compare, "upload": _upload, "lock": _lock,
+    "verify": _verify, "stage": _stage, "push": _push, "publish": _publish, "index": _index, "forward": _forward, "readback": _readback}

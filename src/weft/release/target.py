@@ -6,6 +6,7 @@ import platform
 import re
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 _ALIASES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _UV_KNOWS = (17, 28, *range(31, 41))
@@ -52,6 +53,11 @@ class Target:
         match = re.fullmatch(r"manylinux_2_(\d+)_(x86_64|aarch64)", self.platform)
         known = [minor for minor in _UV_KNOWS if match and minor <= int(match[1])]
         return f"{match[2]}-manylinux_2_{known[-1]}" if known else ""
+
+
+def wanted(config: Any) -> Target:
+    """What the configuration says the hosts are."""
+    return Target(config["python"], config["platform"] or this_platform())
 
 
 def this_platform() -> str:

@@ -13,14 +13,42 @@ from typing import Mapping, Protocol, Sequence
 
 from weft.errors import UsageError
 
-KNOWN = {".git": "weft.release.git"}
+KNOWN = {".git": "weft.release.git", ".hg": "weft.release.hg"}
+
+
+@dataclass(frozen=True)
+class Words:
+    """The commands that mend a fault, as this system's users type them; {branch}, {remote} and {path} are filled in."""
+
+    switch: str
+    keep: str
+    add: str
+    add_path: str
+    identity: str
+    ask: str
+    pull: str
+    merge: str
+    catch_up: str
+
+
+WORDS = {
+    "git": Words(switch="git switch {branch}", keep="commit or stash it", add="git add it, name it in .gitignore, or move it away",
+                 add_path="git add {path}, and commit it",
+                 identity="git config user.name 'Your Name'; git config user.email you@example.org", ask="git ls-remote {remote}",
+                 pull="git pull --ff-only {remote} {branch}", merge="git pull --rebase {remote} {branch}",
+                 catch_up="git pull --ff-only"),
+    "hg": Words(switch="hg update {branch}", keep="commit or shelve it", add="hg add it, name it in .hgignore, or move it away",
+                add_path="hg add {path}, and commit it", identity="write username = Your Name <you@example.org> under [ui] in ~/.hgrc",
+                ask="hg identify {remote}", pull="hg pull --update {remote}", merge="hg pull {remote} && hg merge && hg commit",
+                catch_up="hg update")}
 
 
 @dataclass(frozen=True)
 class State:
     """The user's repository. Commits by id; tags by name; paths relative to the repository's root.
 
-    branch: "" when none is checked out.  identity: who commits, "" when that is not known.
+    branch: "" when none is checked out.  identity: who commits, "" when that is not known.  stem: head, or the commit
+    below it where head only writes a tag down.  trouble: (what stands against a release, its fix), the system's own.
     """
 
     head: str
@@ -29,6 +57,8 @@ class State:
     changed: tuple[str, ...] = ()
     untracked: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    stem: str = ""
+    trouble: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,9 +81,13 @@ class SendUnknown(Exception):
 
 
 class Repository(Protocol):
-    """top: the root of the working tree.  data: weft's own directory inside the repository's data."""
+    """top: the root of the working tree.  data: weft's own directory inside the repository's data.
+
+    usual: the remote's name where the configuration gives none.
+    """
 
     name: str
+    usual: str
     top: Path
     data: Path
 
@@ -64,19 +98,28 @@ class Repository(Protocol):
 
     def tracked(self, paths: Sequence[str]) -> set[str]: ...
 
-    def ancestor(self, old: str, new: str) -> bool:
-        """Whether `new` contains `old`; False for a commit that is not here."""
+    def between(self, one: str, other: str) -> tuple[int, int] | None:
+        """How many commits only the one has, and only the other; None when a commit is not here."""
+
+    def unsent(self, remote: Remote) -> bool:
+        """Whether the commit checked out has something that the remote had not when it was last fetched from."""
+
+    def unfit(self, tag: str) -> str:
+        """Why no tag can have this name; "" when it can."""
 
     def time(self, commit: str, scratch: Path) -> int:
         """When it was made: seconds since 1970, UTC."""
 
-    def clone(self, scratch: Path, commit: str, tag: str, tag_id: str) -> None:
-        """tag: one that is at `commit` already (tag_id: its own id, if known), or "" for a release that begins."""
+    def clone(self, scratch: Path, commit: str, tag: str, tag_id: str, remote: Remote | None) -> None:
+        """tag: one that is at `commit` already (tag_id: its own id, if known), or "" for a release that begins.
+
+        A commit that is not here any more is fetched from the remote.
+        """
 
     def commit(self, scratch: Path, paths: Sequence[str], message: str) -> str: ...
 
     def tag(self, scratch: Path, name: str, commit: str, message: str) -> str:
-        """An annotated tag; its own id."""
+        """A tag with a message; its own id. The files of the clone are those of `commit` afterwards."""
 
     def export(self, scratch: Path, target: Path) -> None:
         """The files of the scratch clone's commit, without version control."""
@@ -87,7 +130,7 @@ class Repository(Protocol):
         Raises SendRefused or SendUnknown.
         """
 
-    def forward(self, branch: str, base: str, commit: str, tag: str, tag_id: str) -> str:
+    def forward(self, scratch: Path, branch: str, base: str, commit: str, tag: str, tag_id: str) -> str:
         """Bring tag and commit to the user's branch if that is possible cleanly; else why not."""
 
 

@@ -10,12 +10,13 @@ from weft.errors import UsageError
 from weft.values import Version
 
 PARTS = ("major", "minor", "patch")
-_PYTHON = re.compile(r"""^(\s*__version__\s*(?::\s*\w+\s*)?=\s*["'])([^"']*)(["'])""", re.M)
+_PYTHON = re.compile(r"""^(\s*(?:__version__|VERSION)\s*(?::\s*\w+\s*)?=\s*["'])([^"']*)(["'])""", re.M)
 _KEYWORD = re.compile(r"""^([^#\n]*?\bversion\s*=\s*["'])([^"'{}%]*)(["'])""", re.M)
 _TOML = re.compile(r"""^(\s*version\s*=\s*["'])([^"']*)(["'])""", re.M)
 _CFG = re.compile(r"^(version\s*[=:][ \t]*)([^\s#;]+)()", re.M)
 _WHOLE = re.compile(r"\A(\s*)(\S+)()")
-_SCM = re.compile(r"setuptools[-_]scm|hatch-vcs|use_scm_version|versioningit|pdm.*scm|flit[-_]scm")
+_SCM = re.compile(r"setuptools[-_]scm|hatch-vcs|use_scm_version|versioningit|pdm.*scm|flit[-_]scm|dunamai|dynamic-versioning|^source *= *.scm")
+_POINTERS = (("tool.setuptools.dynamic", "version", "attr"), ("tool.hatch.version", "path", "file"), ("tool.pdm.version", "path", "file"))
 _INIT_FILES = ("__init__.py", "__about__.py", "_version.py", "version.py", "__version__.py")
 
 
@@ -39,14 +40,38 @@ def places(root: Path, version_file: str = "") -> list[Place]:
     if version_file:
         return _in_file(root, version_file)
     toml, cfg, setup = (_text(root / name) for name in ("pyproject.toml", "setup.cfg", "setup.py"))
-    if any(_SCM.search(line.split("#")[0]) for text in (toml, cfg, setup) for line in text.splitlines()):
+    if not _static(toml) and any(_SCM.search(line.split("#")[0]) for text in (toml, cfg, setup) for line in text.splitlines()):
         return [Place("", 0, "")]
     declared = [place for name in ("pyproject.toml", "setup.cfg", "setup.py") for place in _in_file(root, name)]
-    packages = [place for path in _package_files(root, toml + cfg) for place in _in_file(root, path)]
+    pointed = [place for path in _pointed(root, toml, cfg) for place in _in_file(root, path)]
+    packages = pointed or [place for path in _package_files(root, toml + cfg) for place in _in_file(root, path)]
     if not declared:
         return packages
     texts = {place.text for place in declared}
     return declared + [place for place in packages if place.text in texts]
+
+
+def _static(toml: str) -> bool:
+    """Whether [project] itself gives the version, so that no tool asks the tag for it."""
+    span = _table(toml, "project")
+    return bool(span and _TOML.search(toml, *span))
+
+
+def _pointed(root: Path, toml: str, cfg: str) -> list[str]:
+    """The files that the build backend's configuration names as the version's place."""
+    found = re.search(r"^version\s*[=:]\s*(attr|file):\s*([\w./-]+)", cfg, re.M)
+    named = [(found[1], found[2])] if found else []
+    for table, key, kind in _POINTERS:
+        span = _table(toml, table)
+        said = span and re.compile(rf"""^\s*{key}\s*=\s*(?:\{{\s*(attr|file)\s*=\s*)?\[?\s*["']([^"']+)["']""", re.M).search(toml, *span)
+        named += [(said[1] or kind, said[2])] if said else []
+    return [path for kind, value in named for path in ([value] if kind == "file" else _module_files(value)) if (root / path).is_file()]
+
+
+def _module_files(attribute: str) -> list[str]:
+    """Where "package.module.__version__" may lie."""
+    module = attribute.replace(":", ".").rpartition(".")[0].replace(".", "/")
+    return [f"{where}{module}{end}" for where in ("src/", "lib/", "") for end in (".py", "/__init__.py")]
 
 
 def _package_files(root: Path, configuration: str) -> list[str]:

@@ -18,7 +18,7 @@ from weft.rollout.inventory import Inventory, inventory
 from weft.rollout.payload import Payload
 from weft.rollout.run import Policy, Progress, Rollout
 from weft.rollout.site import site
-from weft.rollout.transport import Access
+from weft.rollout.access import Access
 from weft.values import Version, app_name
 
 

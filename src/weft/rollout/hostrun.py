@@ -13,7 +13,7 @@ from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, Usage
 from weft.plan import Plan
 from weft.rollout.inventory import Host
 from weft.rollout.payload import Payload
-from weft.rollout.transport import Channel
+from weft.rollout.access import Channel
 
 # How often a confirmation is tried, each time over a fresh connection; the seconds between tries; and how many seconds
 # past its deadline a host that does not answer is still asked.

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Iterable
 
 from weft.errors import OutcomeUnknown, Refused
 from weft.rollout.inventory import Host
-from weft.rollout.transport import Access
+from weft.rollout.access import Access
 from weft.rollout.wire import Answer, Event, Feeder, line
 
 

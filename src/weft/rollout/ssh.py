@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Iterable, Iterator
 from weft.errors import OutcomeUnknown, Refused, WeftError
 from weft.rollout import hostkeys
 from weft.rollout.inventory import Host
-from weft.rollout.transport import Access
+from weft.rollout.access import Access
 from weft.rollout.wire import Answer, Event, Feeder, line
 
 WINDOW = 4 << 20

@@ -6,65 +6,14 @@ result. Two kinds exist: ssh (rollout/ssh.py) and local (rollout/local.py, a pro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Iterable, Protocol
+from typing import Any
 
 from weft.config.load import Layer
 from weft.errors import UsageError
-from weft.rollout import hostkeys, zipapp
+from weft.rollout import hostkeys
+from weft.rollout.access import ENGINE, Access, Channel
 from weft.rollout.inventory import Host
-from weft.rollout.wire import Event
-
-ENGINE = "sudo -n /usr/local/sbin/weft-host"
-
-
-@dataclass(frozen=True)
-class Access:
-    """What is the same for all hosts of an environment when they are reached.
-
-    known_hosts: files in the order they count.  connect_timeout: seconds.  prefix: only for local.  command: what runs
-    the engine over SSH.  config: a Fabric Config, for `fab -S`, `-i` and `-t`, or None for the usual files.  engine:
-    gives the zipapp for `fab setup` and for local.  again: what a command in a hint must repeat, such as " --env staging".
-    silence: seconds without a sign of life after which a connection counts as lost.
-    """
-
-    kind: str = "ssh"
-    python: str = "/usr/bin/python3"
-    user: str = ""
-    identity: str = ""
-    known_hosts: tuple[Path, ...] = (hostkeys.USER, hostkeys.SYSTEM)
-    connect_timeout: int = 10
-    prefix: Path | None = None
-    command: str = ENGINE
-    config: Any = None
-    engine: Callable[[], Path] = zipapp.build
-    again: str = ""
-    silence: float = 20.0
-
-    @property
-    def project_keys(self) -> Path:
-        """The known_hosts file that `fab trust` writes."""
-        return self.known_hosts[0]
-
-
-class Channel(Protocol):
-    """A way to one host. `user` is the account at the other end."""
-
-    host: Host
-    user: str
-
-    def exec(self, request: dict[str, Any], files: Iterable[BinaryIO] = (), on_event: Event | None = None,
-             limit: float = 900.0) -> dict[str, Any]:
-        """Run one request and return its result; files are sent behind it and closed. limit: seconds for all of it.
-
-        Raises the engine's own error; Refused where the host is not reached or runs no engine, so that nothing has
-        changed there; OutcomeUnknown where the connection was lost, or the time was up, before the last line.
-        """
-
-    def close(self) -> None:
-        """End the connection; never raises."""
-
 
 def access(env: Layer, root: Path, config: Any = None, again: str = "") -> Access:
     """What an environment says about reaching its hosts. Raises UsageError with file and line."""
@@ -79,7 +28,8 @@ def access(env: Layer, root: Path, config: Any = None, again: str = "") -> Acces
         kind=env["transport"], python=env["python"], user=env["user"],
         identity=str(root / Path(identity).expanduser()) if identity else "",
         known_hosts=(root / Path(env["known_hosts"]).expanduser(), hostkeys.USER, hostkeys.SYSTEM),
-        connect_timeout=(config.connect_kwargs.get("timeout") if config is not None else 0) or env["connect_timeout"], prefix=root / env["prefix"] if env["prefix"] else None,
+        connect_timeout=(config.connect_kwargs.get("timeout") if config is not None else 0) or env["connect_timeout"],
+        prefix=root / env["prefix"] if env["prefix"] else None,
         command=ENGINE, config=config, again=again)
 
 

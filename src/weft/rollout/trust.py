@@ -7,7 +7,7 @@ from typing import Any
 
 from weft.rollout import hostkeys, ssh
 from weft.rollout.inventory import Host
-from weft.rollout.transport import Access
+from weft.rollout.access import Access
 
 
 @dataclass(frozen=True)

@@ -8,42 +8,46 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import secrets
 import shutil
 import stat
+import time
 from pathlib import Path
 from typing import BinaryIO, Mapping
 
 from weft import durable
-from weft.errors import NeedsHands, Refused, UsageError
+from weft.errors import NeedsHands, Refused
+from weft.stores import common, listing
+from weft.stores.folder import Folder
+from weft.stores.space import Documents
 from weft.values import Artifact, Release, Version, app_name
 
-MANIFEST = "manifest.json"
-_BIGGEST_MANIFEST = 4 << 20
-_SHOWN = 5
+MANIFEST, SIGNATURE = common.MANIFEST, common.SIGNATURE
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.ENOENT)
+"""How rename says that a name is taken; ENOENT: NFS asked twice, and the first time it was done."""
+_STAGING, _TRASH = ".staging-", ".trash-"
 
 
-class DirectoryStore:
+class DirectoryStore(Documents):
     """root: an absolute path; it need not be there before the first publication."""
 
+    grace = common.GRACE
+
     def __init__(self, root: Path):
-        self.root = root
+        self.root, self.space = root, Folder(root)
 
     def __str__(self) -> str:
         return str(self.root)
 
     def apps(self) -> list[str]:
         """The applications that have a complete release."""
-        return [name for name in _names(self.root) if _is_app(name) and self.versions(name)]
+        return [name for name in _names(self.root) if common.is_app(name) and self.versions(name)]
 
     def versions(self, app: str) -> list[Version]:
         """The complete versions, oldest first by PEP 440."""
-        from packaging.version import Version as Order
         place = self.root / app_name(app)
-        found = [name for name in _names(place) if _is_version(name) and (place / name / MANIFEST).is_file()]
-        return [Version(name) for name in sorted(found, key=Order)]
+        return common.ordered([name for name in _names(place) if (place / name / MANIFEST).is_file()])
 
     def path(self, app: str, version: str) -> Path:
         """Where a release lies, or would lie. Raises UsageError for words that are no application or version."""
@@ -51,21 +55,24 @@ class DirectoryStore:
 
     def manifest(self, app: str, version: str) -> Release:
         """Raises Refused for a version that is not here, naming the newest that are, or whose manifest is not its own."""
-        place = self.path(app, version)
+        return common.parsed(self.manifest_bytes(app, version), self.path(app, version) / MANIFEST, app, version)
+
+    def manifest_bytes(self, app: str, version: str) -> bytes:
+        """The manifest as it was written, which is what a signature is over. Raises as `manifest` does."""
+        path = self.path(app, version) / MANIFEST
         try:
-            raw = _read(place / MANIFEST, _BIGGEST_MANIFEST)
+            return _read(path, common.BIGGEST_MANIFEST)
         except FileNotFoundError:
-            raise self._unknown(app, version) from None
+            raise common.unknown(self, app, version) from None
         except OSError as error:
-            raise Refused(f"{place / MANIFEST} cannot be read: {error.strerror}") from None
-        try:
-            release = Release.from_json(json.loads(raw))
-        except ValueError as error:
-            raise Refused(f"{place / MANIFEST} is not JSON: {error}") from None
-        if (release.app, release.version) != (app, version):
-            raise Refused(f"{place / MANIFEST} is the manifest of {release.app} {release.version}",
-                          "the store was changed by hand; put the release back in its place")
-        return release
+            raise Refused(f"{path} cannot be read: {error.strerror}") from None
+
+    def signature(self, app: str, version: str) -> str:
+        """The manifest's signature as ssh-keygen wrote it, "" where the release is not signed."""
+        place = self.path(app, version)
+        if not (place / MANIFEST).is_file():
+            raise common.unknown(self, app, version)
+        return _small(place / SIGNATURE, common.BIGGEST_SIGNATURE).decode("ascii", "replace")
 
     def open(self, app: str, version: str, artifact: Artifact) -> BinaryIO:
         """The bytes of one file; links are not followed. The reader compares size and digest.
@@ -74,7 +81,7 @@ class DirectoryStore:
         """
         path = self.path(app, version) / artifact.name
         try:
-            handle = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+            handle = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
         except OSError as error:
             raise Refused(f"{path}: {error.strerror}; the manifest names it", "publish a new version") from None
         seen = os.fstat(handle.fileno())
@@ -110,11 +117,12 @@ class DirectoryStore:
 
     def staging(self, app: str, version: str) -> Path:
         """A new name for `stage`, remembered by the caller before anything is written under it."""
-        return self.path(app, version).parent / f".staging-{version}-{secrets.token_hex(6)}"
+        return self.path(app, version).parent / f"{_STAGING}{version}-{secrets.token_hex(6)}"
 
-    def stage(self, place: Path, release: Release, files: Mapping[str, Path]) -> None:
+    def stage(self, place: Path, release: Release, files: Mapping[str, Path], signature: str = "") -> None:
         """Copy the files (artifact name -> where it lies) to the hidden `place`, durably; manifest.json last.
 
+        signature: of `release.text()`, which is what manifest.json holds; "" for a release that is not signed.
         Read back and compared. Raises Refused when a file has other bytes than its artifact says, OSError for the disk.
         """
         place.mkdir(mode=0o700, parents=True)
@@ -126,8 +134,9 @@ class DirectoryStore:
             if durable.sha256(target) != artifact.sha256:
                 raise Refused(f"{files[artifact.name]} changed while it was published", "run the same command again")
         durable.sync_tree(place)
-        line = json.dumps(release.to_json(), sort_keys=True, ensure_ascii=False) + "\n"
-        durable.write(place / MANIFEST, line, 0o444)
+        if signature:
+            durable.write(place / SIGNATURE, signature, 0o444)
+        durable.write(place / MANIFEST, release.text(), 0o444)
 
     def staged(self, place: Path) -> bool:
         """Whether `stage` came to its end there."""
@@ -135,33 +144,66 @@ class DirectoryStore:
 
     def publish(self, place: Path, app: str, version: str) -> Path:
         """Give a staged release its name, in one rename. Raises NeedsHands when the name is taken by other bytes."""
-        final = self.path(app, version)
-        place.chmod(0o755)
+        final, mine = self.path(app, version), _manifest(place)
+        if mine is None:
+            raise Refused(f"nothing complete is staged in {place}", "run the same command again")
+        with contextlib.suppress(FileNotFoundError):
+            place.chmod(0o755)
         try:
             durable.publish(place, final)
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            if error.errno not in _TAKEN:
                 raise
-            if not _same(place, final):
+            there = _manifest(final)
+            if there is None and error.errno == errno.ENOENT:
+                raise
+            if there != mine:
                 raise NeedsHands(f"{final} is there already, with other bytes; it was not replaced",
                                  "release another version") from None
             self.discard(place)
+        listing.keep(self, app)
+        self.sweep(app)
         return final
+
+    def sweep(self, app: str, grace: float | None = None) -> list[str]:
+        """Remove what killed publishers left more than `grace` (default: a day of) seconds ago; what was removed.
+
+        Each is renamed first: its publisher, if it lives after all, then fails instead of publishing half of it.
+        """
+        place, removed = self.root / app_name(app), []
+        grace = self.grace if grace is None else grace
+        for name in _names(place):
+            path = place / name
+            if name.startswith((_STAGING, _TRASH)) and _age(path) >= grace:
+                trash = path if name.startswith(_TRASH) else place / f"{_TRASH}{secrets.token_hex(6)}"
+                with contextlib.suppress(OSError):
+                    os.rename(path, trash)
+                    shutil.rmtree(trash)
+                    removed.append(str(path))
+        return removed + _strays(self.root, place, grace)
+
+    def folder(self, app: str, version: str) -> str:
+        """Where a release lies below the root, for readers over http."""
+        return self.path(app, version).relative_to(self.root).as_posix()
 
     def discard(self, place: Path) -> None:
         """Remove what `stage` left; only ever a hidden staging directory of this store, and the folder it alone was in."""
-        if place.name.startswith(".staging-") and place.is_relative_to(self.root):
+        if place.name.startswith(_STAGING) and place.is_relative_to(self.root):
             shutil.rmtree(place, ignore_errors=True)
             with contextlib.suppress(OSError):
                 place.parent.rmdir()
 
-    def _unknown(self, app: str, version: str) -> Refused:
-        known = self.versions(app)
-        if not known:
-            return Refused(f"{app} has no release in {self.root}",
-                           f"applications there: {', '.join(self.apps()) or 'none'}")
-        newest = ", ".join(reversed(known[-_SHOWN:]))
-        return Refused(f"{app} {version} is not in {self.root}", f"the newest there: {newest}")
+
+def _strays(root: Path, place: Path, grace: float) -> list[str]:
+    """Remove the temporary files of documents whose writer was killed; what was removed."""
+    removed = []
+    for folder in (root, place, *root.glob(".*.d"), *place.glob(".*.d")):
+        for path in folder.glob(".weft-tmp-*"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.lstat().st_mtime >= grace:
+                    path.unlink()
+                    removed.append(str(path))
+    return removed
 
 
 def _names(place: Path) -> list[str]:
@@ -173,21 +215,6 @@ def _names(place: Path) -> list[str]:
         raise Refused(f"{place} cannot be read: {error.strerror}") from None
 
 
-def _is_app(name: str) -> bool:
-    return _passes(app_name, name)
-
-
-def _is_version(name: str) -> bool:
-    return _passes(Version, name)
-
-
-def _passes(parse, name: str) -> bool:
-    try:
-        return bool(parse(name))
-    except UsageError:
-        return False
-
-
 def _read(path: Path, biggest: int) -> bytes:
     with open(path, "rb") as handle:
         raw = handle.read(biggest + 1)
@@ -196,8 +223,26 @@ def _read(path: Path, biggest: int) -> bytes:
     return raw
 
 
-def _same(one: Path, other: Path) -> bool:
+def _small(path: Path, biggest: int) -> bytes:
+    """A file that need not be there: b"" without it."""
     try:
-        return (one / MANIFEST).read_bytes() == (other / MANIFEST).read_bytes()
+        return _read(path, biggest)
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _manifest(place: Path) -> bytes | None:
+    try:
+        return (place / MANIFEST).read_bytes()
     except OSError:
-        return False
+        return None
+
+
+def _age(path: Path) -> float:
+    """Seconds since anything was put into a directory; 0 for one that is gone."""
+    try:
+        return time.time() - max(path.stat().st_mtime, *(each.stat().st_mtime for each in path.iterdir()), 0.0)
+    except OSError:
+        return 0.0

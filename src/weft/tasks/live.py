@@ -12,12 +12,18 @@ from weft.tasks import shell
 
 _TICK = 0.1
 _STILL = 30.0
+_OWN = ("test", "hook")
 
 
 class Live:
-    """Implements weft.release.pipeline.Report. stream: where to; clock: seconds, for the elapsed time."""
+    """Implements weft.release.pipeline.Report. stream: where to; clock: seconds, for the elapsed time.
 
-    def __init__(self, stream: TextIO | None = None, clock: Any = time.monotonic):
+    The output of the project's own commands (its tests and hooks) is shown as it comes, each line with its step and time;
+    when quiet, only the last lines of a failing one are.
+    """
+
+    def __init__(self, stream: TextIO | None = None, clock: Any = time.monotonic, quiet: bool = False):
+        self.quiet, self.streams = quiet, False
         self.stream = stream or sys.stderr
         self.clock = clock
         self.terminal = self.stream.isatty()
@@ -29,6 +35,7 @@ class Live:
 
     def begin(self, number: int, of: int, step: Step) -> None:
         self.head, self.started, self.last = f"{number:>2}/{of} {step.kind:<8}", self.clock(), ""
+        self.streams = step.kind in _OWN and not self.quiet
         self.stop = threading.Event()
         self.ticker = threading.Thread(target=self._tick, args=(self.stop, self.head), daemon=True)
         self.ticker.start()
@@ -38,11 +45,13 @@ class Live:
         self.ticker.join()
         mark = self._paint("32", "done") if ok else self._paint("31", "failed")
         self._line(f"{self.head} {mark} {self._elapsed()}")
-        for line in tail:
+        for line in () if self.streams else tail:
             self._line(f"      | {line}")
 
     def log(self, line: str) -> None:
         self.last = line.strip()
+        if self.streams:
+            self._line(f"{self.head} {self._elapsed():>6} | {line}")
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)

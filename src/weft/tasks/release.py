@@ -9,16 +9,20 @@ from typing import Any
 from invoke import Collection, task
 
 from weft.errors import Refused
-from weft.tasks import shell
+from weft.tasks import chain, shell
 
 _JSON = "One JSON object as the last line of standard output."
 
 
 @task(help={"version": "The version to release, such as 1.1.4. Default: the one the code declares, if it is new.",
             "bump": "Count up from the last version instead: patch, minor or major.",
-            "yes": "Do not ask.", "plan": "Show what would be done, and change nothing.", "json": _JSON})
+            "channel": "prod releases only what requirements.lock in the repository pins. Default: as configured.",
+            "yes": "Do not ask.", "plan": "Show what would be done, and change nothing.",
+            "resume": "Go on with the release that was pushed and did not come to its end.",
+            "abort": "Remove what a release left that was not pushed.",
+            "quiet": "Of the commands' output show the failing lines only.", "json": _JSON})
 @shell.command
-def release(c, version=None, bump=None, yes=False, plan=False, json=False):
+def release(c, version=None, bump=None, channel=None, yes=False, plan=False, resume=False, abort=False, quiet=False, json=False):
     """
     Test, build, tag and publish this project: inv release --version 1.1.4
 
@@ -27,11 +31,13 @@ def release(c, version=None, bump=None, yes=False, plan=False, json=False):
     """
     from weft.release import pipeline
     from weft.tasks.live import Live
-    wish = pipeline.Wish(version, bump)
+    wish = pipeline.Wish(version, bump, resume, channel)
     project = pipeline.open_project(Path.cwd())
+    if abort:
+        return _abort(project, json, version or bump or resume or plan)
     if plan or c.config.run.dry:
         return _show(pipeline.propose(project, wish, _today()), json)
-    live = Live()
+    live = Live(quiet=quiet)
     agree = _agreement(yes, json)
     done = pipeline.release(project, wish, _today(), live, agree)
     return _report(done, live.warnings, json)
@@ -46,9 +52,15 @@ def status(c, json=False):
     from weft.release import pipeline, single
     said = single.status(pipeline.open_project(Path.cwd()))
     if not json:
-        for name, value in said.items():
-            print(f"{name + ':':<12} {', '.join(value) if isinstance(value, list) else value}")
+        print("\n".join(f"{name.replace('_', ' ') + ':':<12} {_told(value)}" for name, value in said.items()))
     return said
+
+
+def _told(value: Any) -> str:
+    """A value of `inv status` for people."""
+    if isinstance(value, list):
+        return ", ".join(value) or "nothing"
+    return (str(value).replace("\n", "\n" + " " * 13)) or "none"
 
 
 @task
@@ -74,17 +86,31 @@ def build(c, json=False):
     return {"files": [str(path) for path in paths]}
 
 
-@task(help={"upgrade": "Ask the index for newer versions; else those of requirements.lock are kept.", "json": _JSON})
+@task(optional=["upgrade"], help={"upgrade": "Ask the index for newer versions: of all, or of NAME,... only; else those of "
+                                              "requirements.lock are kept.", "json": _JSON})
 @shell.command
-def lock(c, upgrade=False, json=False):
+def lock(c, upgrade=None, json=False):
     """
     Write requirements.lock, the exact dependencies with hashes: inv lock --upgrade
     """
     from weft.release import pipeline, single
     from weft.tasks.live import Live
-    path, count = single.lock_only(pipeline.open_project(Path.cwd()), upgrade, Live())
+    names = [name.strip() for name in upgrade.split(",")] if isinstance(upgrade, str) else bool(upgrade)
+    path, count = single.lock_only(pipeline.open_project(Path.cwd()), names, Live())
     json or print(f"{path}: {count} locked; commit it, and releases keep to it")
     return {"file": str(path), "locked": count}
+
+
+def _abort(project: Any, json: bool, more: Any) -> dict[str, Any]:
+    from weft.errors import UsageError
+    from weft.release import unfinished
+    if more:
+        raise UsageError("--abort takes no other words", "inv release --abort")
+    versions = unfinished.abort(project)
+    if not json:
+        names = ", ".join(filter(None, versions)) or "a release that had just begun"
+        print(f"{names}: what it left is removed; nothing of it was pushed or published" if versions else "there is nothing to abort")
+    return {"app": project.app, "aborted": versions}
 
 
 def _today():
@@ -133,4 +159,4 @@ def _report(proposal: Any, warnings: list[str], json: bool) -> dict[str, Any]:
             "place": str(place), "id": store.manifest(frame.app, frame.version).id, "next": following, "warnings": warnings}
 
 
-ns = Collection(release, status, test, build, lock)
+ns = Collection(release, status, test, build, lock, chain.verify, chain.yank, chain.index)

@@ -31,9 +31,10 @@ from weft.errors import FailedUndone, Refused, WeftError, from_json
 from weft.plan import Plan, Step
 from weft.values import Release
 
-VERBS = {"setup": {"deploy_user", "authorized_key"}, "observe": {"release", "rollback"},
-         "stage": {"release", "base", "files"}, "activate": {"generation", "base"}, "confirm": {"generation"},
-         "revert": {"generation"}, "rollback": {"to", "base"}}
+PROOF = {"manifest", "signature", "index", "index_signature", "version", "force"}
+VERBS = {"setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", *PROOF},
+         "stage": {"release", "base", "files", *PROOF}, "activate": {"generation", "base"}, "confirm": {"generation"},
+         "revert": {"generation"}, "rollback": {"to", "base"}, "verify": set()}
 COMMON = {"protocol", "verb", "app", "by", "site"}
 
 
@@ -106,17 +107,27 @@ class FakeEngine:
         faults = list(self.order.get("faults", []))
         if not self.state["set_up"]:
             faults.append({"message": f"{self.request['app']} has not been set up here", "next": "fab setup"})
-        release, rollback = self.request.get("release"), self.request.get("rollback")
+        release, rollback = self._release(), self.request.get("rollback")
         plan, missing = None, []
         if not faults and rollback:
             plan = self._plan(self._target(rollback["to"])["release"], ["switch back"]).to_json()
         elif not faults and release:
-            wanted = Release.from_json(release)
+            wanted = release
             missing = self._missing(wanted)
             if self._live().get("release") != wanted.id:
                 texts = [f"receive {len(missing)} files", f"install {wanted.app} {wanted.version}"]
                 plan = self._plan(wanted.id, [*texts, "switch"]).to_json()
         return {"state": self.seen(), "faults": faults, "missing": missing, "plan": plan}
+
+    def verify(self) -> dict[str, Any]:
+        """Nothing is sealed in a fake, so nothing has drifted."""
+        return {"drift": {}, "state": self.seen()}
+
+    def _release(self) -> Release | None:
+        """What the request names. A fake believes everything."""
+        text = self.request.get("manifest")
+        said = json.loads(text) if text else self.request.get("release")
+        return Release.from_json(said) if said else None
 
     def _missing(self, release: Release) -> list[str]:
         return [a.sha256 for a in release.for_host() if not (self.prefix / "files" / a.sha256).exists()]
@@ -128,7 +139,7 @@ class FakeEngine:
     def stage(self) -> dict[str, Any]:
         self._stale()
         self._receive()
-        release = Release.from_json(self.request["release"])
+        release = self._release()
         if self._missing(release):
             raise Refused(f"{len(self._missing(release))} files of the release are missing")
         self._step(1, 2, "release", f"install {release.app} {release.version}")

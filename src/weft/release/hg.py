@@ -1,0 +1,241 @@
+"""Mercurial, by argument vectors. Reads go through one command server; hooks stay out except those of the push.
+
+A tag is a line of .hgtags, and so a commit of its own on top of the release commit: both go out in one push. What is
+built is the release commit, without that line.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Sequence
+
+from weft.release import run
+from weft.release.hgserver import Server
+from weft.release.vcs import Remote, SendRefused, SendUnknown, State
+
+_UNKNOWN = "unknown revision"
+_TAGS = ".hgtags"
+_LINE = "{node}\\n"
+_SCRATCH_RC = "[phases]\npublish = False\n[paths]\n"
+
+
+class Repository:
+    """See weft.release.vcs.Repository."""
+
+    name = "hg"
+    usual = "default"
+
+    def __init__(self, top: Path):
+        self.top = top
+        shared = top / ".hg/sharedpath"
+        self.meta = Path(top / ".hg", shared.read_text().strip("\n")) if shared.is_file() else top / ".hg"
+        self.data = self.meta / "weft"
+        self._server: Server | None = None
+
+    def _read(self, *words: str, timeout: float = 60, ok: Sequence[int] = (0,)) -> str:
+        if self._server is None or not self._server.open:
+            self._server = Server(self.top, _environment())
+        return self._server.ask(words, timeout, ok)
+
+    def _hg(self, *words: str, at: Path, timeout: float = 600) -> str:
+        return run.ask(["hg", "--config", "ui.timeout=60", *words], at, _environment(), timeout)
+
+    def _quiet(self) -> list[str]:
+        """Options that keep every configured hook out."""
+        names = [line.partition("=")[0] for line in self._read("config", "hooks", ok=(0, 1)).splitlines()]
+        return [word for name in names for word in ("--config", f"{name}=")]
+
+    def state(self) -> State:
+        parents = self._read("log", "-r", "parents()", "-T", "{node}\\0{branch}\\0{phase}\\n").splitlines()
+        head, branch, phase = parents[-1].split("\0") if parents else ("", self._read("branch").strip(), "")
+        changed, untracked = [], []
+        for entry in filter(None, self._read("status", "-0", "-mardu").split("\0")):
+            (untracked if entry.startswith("? ") else changed).append(entry[2:])
+        if len(parents) > 1:
+            changed.append("(a merge)")
+        trouble = [(f"{head[:12]} is secret, so that it cannot be pushed", "hg phase --draft .")] if phase == "secret" else []
+        return State(head, branch, self._identity(), tuple(changed), tuple(untracked), self._tags(), self._stem(head), tuple(trouble))
+
+    def _identity(self) -> str:
+        said = os.environ.get("HGUSER") or self._read("config", "ui.username", ok=(0, 1)).strip()
+        return said or os.environ.get("EMAIL", "")
+
+    def _tags(self) -> dict[str, str]:
+        lines = self._read("tags", "-T", "{node} {tag}\\n").splitlines()
+        return {name: node for node, _, name in (line.partition(" ") for line in lines) if name != "tip"}
+
+    def _stem(self, head: str) -> str:
+        """The commit below one that only writes tags down."""
+        files = self._read("log", "-r", head, "-T", "{p1node}\\0{join(files, '\\0')}").split("\0") if head else [""]
+        return files[0] if files[1:] == [_TAGS] else head
+
+    def _paths(self) -> dict[str, str]:
+        lines = self._read("config", "paths", ok=(0, 1)).splitlines()
+        return {name: self._absolute(name, value) for name, _, value in (line.removeprefix("paths.").partition("=") for line in lines)}
+
+    def _absolute(self, name: str, value: str) -> str:
+        """A local path as it would be found from the user's repository."""
+        local = "://" not in value and not value.startswith(("~", "$", "path:")) and (":" not in name or name.endswith(":pushurl"))
+        return os.path.normpath(self.top / value) if local else value
+
+    def remote(self, name: str, branch: str) -> Remote | None:
+        if name not in self._paths():
+            return None
+        branch = self._bookmark() or branch
+        try:
+            head = self._lookup(name, branch)
+            with tempfile.TemporaryDirectory(prefix="weft-") as place:
+                return Remote(name, branch, head, self._tags_there(name, head, os.path.join(place, "bundle")))
+        except run.CommandFailed as error:
+            return Remote(name, branch, error=" ".join(error.tail) or str(error))
+
+    def _bookmark(self) -> str:
+        """The active one, also where a pull has moved it away from the working directory; "" without one."""
+        return self._read("bookmarks", "-T", "{if(active, bookmark)}", ok=(0, 1)).strip()
+
+    def _lookup(self, remote: str, name: str) -> str:
+        """What the remote calls by that name: a full id, "" when it knows no such name."""
+        try:
+            return self._read("identify", "-T", _LINE, "-r", name, remote).strip()
+        except run.CommandFailed as error:
+            if _UNKNOWN in "".join(error.tail):
+                return ""
+            raise
+
+    def _tags_there(self, name: str, head: str, bundle: str) -> dict[str, str]:
+        """The tags of every head that is public or about to come from there."""
+        self._read("incoming", "--quiet", "--bundle", bundle, name, ok=(0, 1))
+        have = os.path.exists(bundle)
+        where = ["-R", f"bundle:{self.top}+{bundle}"] if have else []
+        heads = self._read("log", *where, "-r", "heads(public() or bundle())" if have else "heads(public())", "-T", _LINE).split()
+        found: dict[str, str] = {}
+        for each in dict.fromkeys([*heads, *filter(None, [head])]):
+            found.update(self._written(where, each))
+        return found
+
+    def _written(self, where: Sequence[str], commit: str) -> dict[str, str]:
+        """.hgtags as a commit has it: its last line about a tag counts, and one of zeros takes it back."""
+        lines = self._read("cat", *where, "-r", commit, f"path:{_TAGS}", ok=(0, 1)).splitlines()
+        pairs = (line.strip().split(" ", 1) for line in lines if " " in line)
+        return {name: node for name, node in {name: node for node, name in pairs}.items() if node.strip("0")}
+
+    def tracked(self, paths: Sequence[str]) -> set[str]:
+        return set(self._read("files", "-0", *(f"path:{each}" for each in paths), ok=(0, 1)).split("\0")) & set(paths) if paths else set()
+
+    def between(self, one: str, other: str) -> tuple[int, int] | None:
+        try:
+            return len(self._only(one, other)), len(self._only(other, one))
+        except run.CommandFailed:
+            return None
+
+    def _only(self, one: str, other: str) -> list[str]:
+        return self._read("log", "-r", f"only({one},{other})", "-T", _LINE).split()
+
+    def unsent(self, remote: Remote) -> bool:
+        return bool(self._read("log", "-r", "draft() and ::.", "-T", _LINE))
+
+    def unfit(self, tag: str) -> str:
+        bad = tag.isdigit() or tag in ("tip", ".", "null", "") or tag != tag.strip() or any(each in tag for each in ":\0\n\r")
+        return f"Mercurial has no tag named {tag!r}" if bad else ""
+
+    def time(self, commit: str, scratch: Path) -> int:
+        return int(self._read("log", "-R", str(scratch), "-r", commit, "-T", "{date|hgdate}").split()[0])
+
+    def clone(self, scratch: Path, commit: str, tag: str, tag_id: str, remote: Remote | None) -> None:
+        """Hard links; drafts stay drafts, here and there; the paths are the user's, made absolute."""
+        quiet = self._quiet()
+        self._hg(*quiet, "--config", "phases.publish=False", "clone", "--quiet", "--noupdate", str(self.top), str(scratch),
+                 at=scratch.parent)
+        paths = "".join(f"{name} = {value}\n" for name, value in self._paths().items())
+        (scratch / ".hg/hgrc").write_text(f"%include {self.meta}/hgrc\n%include {self.top}/.hg/hgrc\n{_SCRATCH_RC}{paths}", encoding="utf-8")
+        if remote and not self._has(commit):
+            self._hg(*quiet, "pull", "--quiet", "--rev", commit, remote.name, at=scratch)
+        self._hg(*quiet, "update", "--quiet", "--rev", commit, at=scratch)
+
+    def _has(self, commit: str) -> bool:
+        try:
+            return bool(self._read("log", "-r", commit, "-T", _LINE))
+        except run.CommandFailed:
+            return False
+
+    def commit(self, scratch: Path, paths: Sequence[str], message: str) -> str:
+        self._hg(*self._quiet(), "commit", "--quiet", "--user", self._identity(), "--message", message,
+                 *(f"path:{each}" for each in paths), at=scratch)
+        return self._read("log", "-R", str(scratch), "-r", "tip", "-T", "{node}")
+
+    def tag(self, scratch: Path, name: str, commit: str, message: str) -> str:
+        """--force, since the user may have other heads; that the name is free has been seen."""
+        self._hg(*self._quiet(), "tag", "--quiet", "--force", "--rev", commit, "--user", self._identity(), "--message",
+                 f"Added tag {name} for changeset {commit[:12]}\n\n{message}", name, at=scratch)
+        self._hg(*self._quiet(), "update", "--quiet", "--rev", commit, at=scratch)
+        return self._read("log", "-R", str(scratch), "-r", "tip", "-T", "{node}")
+
+    def export(self, scratch: Path, target: Path) -> None:
+        self._hg(*self._quiet(), "--config", "ui.archivemeta=False", "archive", "--quiet", "--no-decode", "--type", "files",
+                 "--rev", ".", str(target), at=scratch)
+
+    def send(self, scratch: Path, remote: Remote | None, tag: str, commit: str) -> None:
+        top = self._read("log", "-R", str(scratch), "-r", f"max(children({commit}) and file('path:{_TAGS}'))", "-T", "{node}") or commit
+        if remote is None:
+            self._pull(scratch, top)
+            return
+        try:
+            if self._lookup(remote.name, tag) not in ("", commit):
+                raise SendRefused(f"{remote.name} has the tag {tag} already, on another commit")
+        except run.CommandFailed as error:
+            raise SendRefused("\n".join(error.tail)) from None
+        self._push(scratch, top, remote, tag, commit)
+
+    def _push(self, scratch: Path, top: str, remote: Remote, tag: str, commit: str) -> None:
+        bookmark = ["--bookmark", remote.branch] if remote.head and self._bookmark() == remote.branch else []
+        if bookmark:
+            self._hg("bookmark", "--quiet", "--force", "--rev", top, remote.branch, at=scratch)
+        try:
+            self._hg("push", "--quiet", "--rev", top, *bookmark, *([] if remote.head else ["--new-branch"]), remote.name, at=scratch)
+        except run.CommandFailed as error:
+            self._after_failed_push(error, remote, tag, commit)
+
+    def _after_failed_push(self, error: run.CommandFailed, remote: Remote, tag: str, commit: str) -> None:
+        """A push that failed may still have arrived: the remote is asked."""
+        try:
+            there = self._lookup(remote.name, tag)
+        except run.CommandFailed:
+            raise SendUnknown("\n".join(error.tail)) from None
+        if there != commit:
+            raise SendRefused("\n".join(error.tail))
+
+    def _pull(self, scratch: Path, commit: str) -> None:
+        """Into the user's repository, in one transaction; what a killed one left is rolled back first."""
+        if (self.meta / "store/journal").exists():
+            self._hg("recover", "--quiet", at=self.top)
+        self._hg(*self._quiet(), "pull", "--quiet", "--rev", commit, str(scratch), at=self.top)
+
+    def forward(self, scratch: Path, branch: str, base: str, commit: str, tag: str, tag_id: str) -> str:
+        try:
+            top = tag_id or commit
+            if not self._has(top):
+                self._pull(scratch, top)
+            now = self._read("log", "-r", "parents()", "-T", _LINE).split()
+            if now == [top]:
+                return ""
+            if now != [base] and now != [commit]:
+                return f"you are on {', '.join(each[:12] for each in now) or 'no commit'} now; it was left as it is"
+            self._update(top)
+            return ""
+        except run.CommandFailed as error:
+            return " ".join(error.tail) or str(error)
+
+    def _update(self, commit: str) -> None:
+        """Only a clean working directory, or one that an update of ours left half-way; an active bookmark comes along."""
+        bookmark, halfway = self._bookmark(), (self.top / ".hg/updatestate").exists()
+        self._hg(*self._quiet(), "--config", "ui.merge=internal:fail", "update", "--quiet", *([] if halfway else ["--check"]),
+                 "--rev", commit, at=self.top)
+        if bookmark:
+            self._hg("bookmark", "--quiet", "--force", "--rev", commit, bookmark, at=self.top)
+            self._hg("update", "--quiet", bookmark, at=self.top)
+
+
+def _environment() -> dict[str, str]:
+    return run.environment({"HGPLAIN": "1", "HGENCODING": "utf-8", "LC_ALL": "C.UTF-8", "HGEDITOR": "false"})

@@ -1,0 +1,60 @@
+"""What a transport needs to know, and what it gives: an Access, and a Channel to one host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Callable, Iterable, Protocol
+
+from weft.rollout import hostkeys, zipapp
+from weft.rollout.inventory import Host
+from weft.rollout.wire import Event
+
+ENGINE = "sudo -n /usr/local/sbin/weft-host"
+
+
+@dataclass(frozen=True)
+class Access:
+    """What is the same for all hosts of an environment when they are reached.
+
+    known_hosts: files in the order they count.  connect_timeout: seconds.  prefix: only for local.  command: what runs
+    the engine over SSH.  config: a Fabric Config, for `fab -S`, `-i` and `-t`, or None for the usual files.  engine:
+    gives the zipapp for `fab setup` and for local.  again: what a command in a hint must repeat, such as " --env staging".
+    silence: seconds without a sign of life after which a connection counts as lost.
+    """
+
+    kind: str = "ssh"
+    python: str = "/usr/bin/python3"
+    user: str = ""
+    identity: str = ""
+    known_hosts: tuple[Path, ...] = (hostkeys.USER, hostkeys.SYSTEM)
+    connect_timeout: int = 10
+    prefix: Path | None = None
+    command: str = ENGINE
+    config: Any = None
+    engine: Callable[[], Path] = zipapp.build
+    again: str = ""
+    silence: float = 20.0
+
+    @property
+    def project_keys(self) -> Path:
+        """The known_hosts file that `fab trust` writes."""
+        return self.known_hosts[0]
+
+
+class Channel(Protocol):
+    """A way to one host. `user` is the account at the other end."""
+
+    host: Host
+    user: str
+
+    def exec(self, request: dict[str, Any], files: Iterable[BinaryIO] = (), on_event: Event | None = None,
+             limit: float = 900.0) -> dict[str, Any]:
+        """Run one request and return its result; files are sent behind it and closed. limit: seconds for all of it.
+
+        Raises the engine's own error; Refused where the host is not reached or runs no engine, so that nothing has
+        changed there; OutcomeUnknown where the connection was lost, or the time was up, before the last line.
+        """
+
+    def close(self) -> None:
+        """End the connection; never raises."""
