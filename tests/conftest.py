@@ -9,6 +9,18 @@ from tests import factory
 
 pytest_plugins = ["tests.skips"]
 
+# What runs real builds, clones, servers and clients at length: `make test` runs it after the quick answer.
+SLOW = ("release/test_pipeline", "release/test_hg", "release/test_git", "release/test_killed", "release/test_unfinished", "release/test_branches",
+        "release/test_lock", "release/test_classics", "release/test_chain", "release/test_hooks", "release/test_news", "release/test_failure",
+        "rollout/test_ssh", "rollout/test_run", "rollout/test_local", "rollout/test_setup", "tasks/test_deploy", "tasks/test_release",
+        "tasks/test_trust", "new/test_project", "web/test_clients", "stores/", "docs/")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if any(part in item.nodeid for part in SLOW):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_git_configuration(tmp_path_factory):
