@@ -1,6 +1,7 @@
 """What every test has: no configuration of the person who runs it."""
 
 import shutil
+import signal
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,12 @@ SLOW = ("release/test_pipeline", "release/test_hg", "release/test_git", "release
         "release/test_lock", "release/test_classics", "release/test_chain", "release/test_hooks", "release/test_news", "release/test_failure",
         "rollout/test_ssh", "rollout/test_run", "rollout/test_local", "rollout/test_setup", "tasks/test_deploy", "tasks/test_release",
         "tasks/test_trust", "new/test_project", "web/test_clients", "stores/", "docs/")
+
+
+def pytest_configure():
+    # A runner in the background may have been started with SIGINT ignored, and every child would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -177,6 +178,8 @@ def answer(inv, text):
         shown += block
         if b"[y/N] " in block:
             os.write(fd, text)
+    else:
+        os.kill(pid, signal.SIGKILL)  # it must not hang the tests
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
 
 
