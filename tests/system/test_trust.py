@@ -1,7 +1,6 @@
 """Signed releases on a real host over real SSH: what root trusts is root's, and the account that deploys cannot get around it."""
 
 import json
-import subprocess
 
 import pytest
 

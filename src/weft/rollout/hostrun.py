@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, UsageError, WeftError
+from weft.errors import FailedUndone, NeedsHands, Refused, UsageError, WeftError
 from weft.plan import Plan
 from weft.rollout.inventory import Host
 from weft.rollout.payload import Payload
