@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any, Callable, Mapping, Protocol
 
@@ -33,18 +34,24 @@ def run(plan: Plan, actions: Mapping[str, Action], journal: Any, tell: Tell, ser
     for number, step in enumerate(plan.steps, 1):
         said = {"event": "step", "n": number, "of": len(plan.steps), "kind": step.kind, "text": step.text}
         tell({**said, "state": "start"})
-        journal.append("begin", digest=plan.digest(), step=step.kind)
         start = time.monotonic()
         done.append(step)
         try:
+            journal.append("begin", digest=plan.digest(), step=step.kind)
             results[step.kind] = actions[step.kind].do(**step.args)
+            journal.append("done", digest=plan.digest(), step=step.kind)
         except BaseException as error:
             tell({**said, "state": "failed", "seconds": round(time.monotonic() - start, 3)})
             raise _undone(plan, done, actions, journal, error, served) from error
-        journal.append("done", digest=plan.digest(), step=step.kind)
         tell({**said, "state": "done", "seconds": round(time.monotonic() - start, 3)})
-    journal.append("end", digest=plan.digest())
+    _note(journal, "end", digest=plan.digest())
     return results
+
+
+def _note(journal: Any, event: str, **fields: Any) -> None:
+    """A line that nothing waits for: where it cannot be written, what was done is done all the same."""
+    with contextlib.suppress(OSError):
+        journal.append(event, **fields)
 
 
 def _undone(plan: Plan, done: list[Step], actions: Mapping[str, Action], journal: Any, error: BaseException,
@@ -54,10 +61,10 @@ def _undone(plan: Plan, done: list[Step], actions: Mapping[str, Action], journal
         try:
             actions[step.kind].undo(**step.args)
         except Exception as second:
-            journal.append("undo-failed", digest=plan.digest(), step=step.kind, why=str(second))
+            _note(journal, "undo-failed", digest=plan.digest(), step=step.kind, why=str(second))
             return NeedsHands(f"{_said(error)}\nand undoing '{step.text}' failed: {second}",
                               "look at the host, then run `sudo weft-host recover` on it", served())
-    journal.append("undone", digest=plan.digest(), why=_said(error))
+    _note(journal, "undone", digest=plan.digest(), why=_said(error))
     if isinstance(error, WeftError):
         return FailedUndone(error.message, error.hint, served(), error.details)
     if isinstance(error, OSError):

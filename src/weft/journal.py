@@ -3,12 +3,14 @@ what a host serves is decided by what is on disk, so a torn or lost journal cost
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
 from pathlib import Path
 from typing import Any, Callable
 
+from weft.durable import fsync_dir
 from weft.plan import canonical
 
 
@@ -26,21 +28,25 @@ class Journal:
         try:
             size = os.fstat(fd).st_size
             torn = size and os.pread(fd, 1, size - 1) != b"\n"
-            os.write(fd, (("\n" if torn else "") + line).encode())
+            payload = (("\n" if torn else "") + line).encode()
+            if os.write(fd, payload) != len(payload):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
             os.fsync(fd)
         finally:
             os.close(fd)
+        if not size:  # its name must survive too
+            fsync_dir(self.path.parent)
 
     def read(self, most: int = 500) -> list[dict[str, Any]]:
         """The last `most` whole lines, oldest first; torn lines are passed over."""
         try:
-            lines = self.path.read_bytes().splitlines()
+            lines = self.path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return []
         out = []
         for line in lines[-most:]:
             try:
                 out.append(json.loads(line))
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
         return [each for each in out if isinstance(each, dict)]

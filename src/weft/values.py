@@ -186,4 +186,5 @@ class Generation:
 
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> Generation:
-        return cls(**said)
+        """Whatever else a record holds is the engine's own."""
+        return cls(**{key: said[key] for key in cls.__dataclass_fields__ if key in said})

@@ -12,14 +12,13 @@ import traceback
 from typing import Any
 
 from weft.errors import Interrupted, Refused, UsageError, WeftError
+from weft.host import lock, recover, trial
 from weft.host.layout import Layout
-from weft.host.lock import idle
 from weft.host.machine import Machine
-from weft.host.observe import read_json
-from weft.host.recover import seconds_left
-from weft.host.request import Request, parse, read
+from weft.host.request import Request, read
+from weft.journal import Journal
 
-USAGE = "usage: weft-host [--prefix DIR] < REQUEST, or weft-host status|recover|keep-edit APP"
+USAGE = "usage: weft-host [--prefix DIR] < REQUEST, or weft-host status|recover|keep-edit APP, or weft-host recover --all"
 
 
 def say(line: dict[str, Any]) -> None:
@@ -59,6 +58,8 @@ def _dispatch(words: list[str]) -> dict[str, Any]:
         prefix, words = os.path.abspath(words[1]), words[2:]
     if not words or words == ["--setup"]:
         return _serve(prefix, setting_up=bool(words))
+    if words == ["recover", "--all"]:
+        return recover.everything(prefix)
     if words[0] == "--watchdog" and len(words) == 3:
         return watch_over(Layout(words[1], prefix), int(words[2]))
     from weft.host.local import LOCAL
@@ -95,22 +96,19 @@ def start_watchdog(request: Request, generation: int) -> None:
 
 def watch_over(layout: Layout, generation: int) -> dict[str, Any]:
     """Wait for the trial that the engine is about to begin, sleep until it is over, one way or the other; recovery does the rest."""
-    while True:
-        trial = read_json(layout.trial)
-        if trial.get("generation") == generation:
-            left = seconds_left(trial)
-            if left <= 0:
-                break
-            time.sleep(min(left + 0.05, 1.0))
-        elif idle(layout.state / "lock"):
-            return {"trial": "over"}
-        else:
-            time.sleep(0.2)
-    said = {"protocol": 1, "verb": "observe", "app": layout.app, "by": "watchdog", "site": read_json(layout.state / "site.json")}
-    machine = Machine(parse(said, layout.prefix), lambda _line: None, lambda _number: None)
-    with machine.locked(wait=600):
-        pass
-    return {"trial": "went back"}
+    while trial.read(layout).get("generation") != generation and not lock.idle(layout.state / "lock"):
+        time.sleep(0.2)
+    while (left := trial.seconds_left(trial.read(layout))) > 0:
+        time.sleep(min(left + 0.05, 1.0))
+    while True:  # a disk that is full or broken now may not be so later
+        try:
+            with lock.held(layout, "watchdog", "recover", wait=600):
+                recover.recover(layout, Journal(layout.state / "journal.jsonl"))
+                return {"trial": "over"}
+        except (WeftError, OSError):
+            if not layout.state.is_dir():
+                return {"trial": "gone"}
+            time.sleep(1.0)
 
 
 if __name__ == "__main__":

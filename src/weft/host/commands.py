@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 from typing import Mapping, Sequence
 
 from weft.errors import WeftError
+from weft.host import orphans
 from weft.host.layout import Layout
 
 INSTALLER = "weft-install"
@@ -37,13 +39,25 @@ def may_cut_network() -> bool:
     return done.returncode == 0
 
 
+DIE = ("setpriv", "--pdeathsig", "KILL")
+"""The kernel ends a child with the engine that started it."""
+
+
+@functools.lru_cache(maxsize=None)
+def may_die_with_us() -> bool:
+    """Whether there is a setpriv that does that; as root there must be one."""
+    return subprocess.run([*DIE, "--", "true"], capture_output=True, check=False, env=_ENVIRONMENT).returncode == 0 if shutil.which(DIE[0]) else False
+
+
 def _as_account(argv: Sequence[str], layout: Layout, account: str, network: bool) -> list[str]:
     """The argument vector that runs another as an account, for good: it can't win privileges again."""
-    if not account or not layout.privileged:
+    if not account:
         return list(argv)
+    if not layout.privileged:
+        return [*DIE, "--", *argv] if may_die_with_us() else list(argv)
     uid, gid = ids(layout, account)
     cut = [] if network or not may_cut_network() else ["unshare", "--net", "--"]
-    return [*cut, "setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs", "--", *argv]
+    return [*cut, "setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs", *DIE[1:], "--", *argv]
 
 
 def run(argv: Sequence[str], what: str, layout: Layout, account: str = "", timeout: float = 600,
@@ -53,7 +67,7 @@ def run(argv: Sequence[str], what: str, layout: Layout, account: str = "", timeo
     It gets a session of its own, and whatever is left of that is killed at the end: an orphan must not go on writing."""
     try:
         process = subprocess.Popen(_as_account(argv, layout, account, network), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                   cwd=cwd, env={**_ENVIRONMENT, **(environment or {})}, start_new_session=True)
+                                   cwd=cwd, env={**_ENVIRONMENT, **(environment or {}), **(orphans.mark(layout) if account else {})}, start_new_session=True)
     except OSError as error:
         raise CommandFailed(f"{what}: {argv[0]}: {error.strerror}") from None
     try:

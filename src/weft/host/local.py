@@ -11,7 +11,7 @@ from weft.config import ini
 from weft.errors import Refused
 from weft.host.layout import Layout
 from weft.host.machine import Machine
-from weft.host.observe import read_json
+from weft.host.recover import copy_of_site, kept_site
 from weft.host.request import parse
 from weft.values import app_name
 
@@ -19,7 +19,7 @@ from weft.values import app_name
 def machine(app: str, prefix: str) -> Machine:
     """With the environment that the host was last set up or deployed with."""
     layout = Layout(app_name(app), prefix)
-    site = read_json(layout.state / "site.json")
+    site = kept_site(layout.state / "site.json") or kept_site(copy_of_site(layout))
     if not site:
         raise Refused(f"{app} has not been set up here, or you may not read {layout.state}", "run `fab setup`, or use sudo")
     who = os.environ.get("SUDO_USER") or str(os.geteuid())

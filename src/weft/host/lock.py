@@ -1,14 +1,27 @@
-"""The host's one lock an application: a flock, which cannot stick, with a note of who holds it."""
+"""The host's one lock an application: a flock, which cannot stick, with a note of who holds it.
+
+A holder that is stopped or hangs past the end of a trial would keep the host from going back: whoever wants the lock then ends it.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import json
+import os
+import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 from weft.errors import Refused
+from weft.host import trial
+from weft.host.layout import Layout
+from weft.host.observe import names
+
+GRACE = 5.0
+"""Seconds past the end of a trial after which a holder of the lock is ended."""
 
 
 def idle(lock: Path) -> bool:
@@ -23,24 +36,89 @@ def idle(lock: Path) -> bool:
         return True
 
 
-def take(handle: Any, deadline: float) -> None:
+@contextlib.contextmanager
+def held(layout: Layout, by: str, verb: str, wait: float) -> Iterator[None]:
+    """The one writer on this host for this application; the kernel frees it when we end. wait in seconds.
+
+    Raises Refused naming who holds it, or why it cannot be taken."""
+    path = layout.state / "lock"
+    if not path.parent.is_dir():
+        raise Refused(f"{layout.app} has not been set up here", f"run `{layout.setup_command}` for this host")
+    fd = _opened(path)
+    try:
+        take(fd, time.monotonic() + wait, layout)
+        _note(fd, {"by": by, "verb": verb, "pid": os.getpid(), "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+        yield
+    finally:
+        os.close(fd)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise Refused(f"the host's lock cannot be taken: {error}", "mend the disk, then run the same command again") from None
+
+
+def _note(fd: int, said: dict[str, Any]) -> None:
+    """Who holds it, for people: on a disk that is full the lock is the kernel's all the same."""
+    try:
+        os.ftruncate(fd, 0)
+        os.write(fd, json.dumps(said).encode())
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+
+
+def take(fd: int, deadline: float, layout: Layout) -> None:
     """Wait for it until `deadline` on the monotonic clock. Raises Refused naming who holds it, doing what, since when."""
     while True:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
+            if trial.over(layout, GRACE):
+                for pid in holders(layout.state / "lock") - {os.getpid()}:
+                    end(pid)
             if time.monotonic() > deadline:
-                said = _read_lock(handle)
+                said = _read_lock(fd)
                 raise Refused(f"locked by {said.get('by', 'somebody')} ({said.get('verb', '?')}) since {said.get('since', '?')}",
                               "wait until it is done, then run the command again") from None
             time.sleep(0.05)
 
 
-def _read_lock(handle: Any) -> dict[str, Any]:
+def holders(lock: Path) -> set[int]:
+    """Pids of the processes that hold the lock, as far as we may see: they have its file open (so does who waits for it), and the
+    kernel's table of locks names them. That table is not asked for the file: on an overlay it has another name there."""
+    wanted = os.stat(lock)
+    return {pid for pid in _locking() if any(_same(f"/proc/{pid}/fd/{fd}", wanted) for fd in names(Path(f"/proc/{pid}/fd")))}
+
+
+def _locking() -> set[int]:
     try:
-        handle.seek(0)
-        said = json.loads(handle.read())
-    except ValueError:
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return set()
+    return {int(line.split()[4]) for line in lines if line.split()[1:4] == ["FLOCK", "ADVISORY", "WRITE"]}
+
+
+def _same(path: str, wanted: os.stat_result) -> bool:
+    try:
+        seen = os.stat(path)
+    except OSError:
+        return False
+    return (seen.st_dev, seen.st_ino) == (wanted.st_dev, wanted.st_ino)
+
+
+def end(pid: int) -> None:
+    """Kill a process that holds the lock: SIGKILL reaches a stopped one too, and nothing half done is lost by it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _read_lock(fd: int) -> dict[str, Any]:
+    try:
+        said = json.loads(os.pread(fd, 4096, 0))
+    except (OSError, ValueError):
         return {}
     return said if isinstance(said, dict) else {}

@@ -13,7 +13,7 @@ from weft import durable
 from weft.apply import Tell, run
 from weft.config import ini
 from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused
-from weft.host import audit, decide, health, lock, recover, setup, stage, switch, trust
+from weft.host import audit, decide, health, lock, recover, setup, stage, switch, trial, trust
 from weft.host.observe import host_faults, observe, read_json
 from weft.host.prune import prune
 from weft.host.request import Request
@@ -57,7 +57,7 @@ class Machine:
         return f"{live.version} (generation {live.number}) is served"
 
     def observe(self) -> dict[str, Any]:
-        with contextlib.suppress(Refused), self.locked():
+        with contextlib.suppress(Refused, OSError), self.locked():
             pass  # recovery starts every command; a busy host is looked at as it is
         state, release = self.state(), self.request.release
         faults = self._faults(state)
@@ -114,16 +114,8 @@ class Machine:
     @contextlib.contextmanager
     def locked(self, wait: float = 5.0) -> Iterator[None]:
         """The one writer on this host for this application; the kernel frees it when we end. Recovery comes first."""
-        path = self.layout.state / "lock"
-        if not path.parent.is_dir():
-            raise Refused(f"{self.layout.app} has not been set up here", f"run `{self.layout.setup_command}` for this host")
-        with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+", encoding="utf-8") as handle:
-            lock.take(handle, time.monotonic() + wait)
-            handle.truncate(0)
-            handle.write(json.dumps({"by": self.request.by, "verb": self.request.verb,
-                                     "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}))
-            handle.flush()
-            recover.recover(self.work, self.journal)
+        with lock.held(self.layout, self.request.by, self.request.verb, wait):
+            recover.recover(self.layout, self.journal)
             yield
 
     def setup(self) -> dict[str, Any]:
@@ -198,7 +190,7 @@ class Machine:
     def _switch(self, state: HostState, generation: Generation) -> dict[str, Any]:
         if state.trial:
             raise Refused(f"generation {state.trial['generation']} is on trial: it is neither confirmed nor undone yet",
-                          f"wait {recover.seconds_left(state.trial):.0f} s, until it goes back by itself")
+                          f"wait {trial.seconds_left(state.trial):.0f} s, until it goes back by itself")
         start = time.monotonic()
         self.watchdog(generation.number)  # before the flip: an engine that is killed right after it must not leave it undone
         try:
@@ -208,7 +200,7 @@ class Machine:
             raise
         self._history("activate", generation, "pending", start)
         return {"generation": generation.number, "status": "pending", "switch_ms": results["flip"],
-                "deadline": round(recover.seconds_left(read_json(self.layout.trial))), "state": self.state().to_json()}
+                "deadline": round(trial.seconds_left(trial.read(self.layout))), "state": self.state().to_json()}
 
     def _history(self, verb: str, generation: Generation, result: str, start: float) -> None:
         Journal(self.layout.state / "history.jsonl").append(
@@ -226,13 +218,16 @@ class Machine:
             said = health.fault(health.ask(self.site.port, self.site), generation.release, self.site.health)
             if said:
                 raise OutcomeUnknown(f"not confirmed: GET {self.site.health.path}: {said}", "",
-                                     f"{self.served()}; it goes back by itself in {recover.seconds_left(state.trial):.0f} s")
-            switch.set_status(self.work, generation.number, "good")
-            durable.write(self.layout.last, json.dumps(state.trial), 0o600)
-            self.layout.trial.unlink(missing_ok=True)
-            durable.fsync_dir(self.layout.state)
+                                     f"{self.served()}; it goes back by itself in {trial.seconds_left(state.trial):.0f} s")
+            if not state.trial:  # recovery has left no pending one without its trial: it was confirmed before
+                return {"warnings": [], "state": state.to_json()}
+            if trial.seconds_left(state.trial) <= 0:
+                trial.go_back(self.layout, "was not confirmed in time")
+                raise FailedUndone(f"generation {number} was not confirmed in time: it went back by itself", "look with `fab status`", self.served())
+            warnings = trial.confirm(self.layout)
+            self.journal.append("confirmed", generation=number)
             self._history("confirm", generation, "good", start)
-            warnings = prune(self.layout, self.state())
+            warnings += prune(self.layout, self.state())
             return {"warnings": warnings, "state": self.state().to_json()}
 
     def revert(self) -> dict[str, Any]:
@@ -242,7 +237,8 @@ class Machine:
             state = self.state()
             generation = state.generation(number)
             if generation and state.live == number:
-                if not switch.go_back(self.work, "reverted"):
+                self.journal.append("reverting", generation=number)
+                if not trial.go_back(self.layout, "reverted"):
                     self._flip_back(state, generation)
                 self._history("revert", generation, "reverted", start)
             return {"state": self.state().to_json()}
@@ -258,10 +254,9 @@ class Machine:
         plan = decide.activate(state, before)
         if not before.number:
             plan = Plan(plan.subject, plan.base, plan.target, tuple(s for s in plan.steps if s.kind not in ("door", "watch")))
+        self.watchdog(before.number)
         self._apply(plan)
-        switch.set_status(self.work, before.number, "good")
-        switch.set_status(self.work, generation.number, "good" if last.get("was") == "good" else "bad", "reverted")
-        self.layout.trial.unlink(missing_ok=True)
+        trial.confirm(self.layout, previous=before.previous, reverts=generation.number, reverts_to="good" if last.get("was") == "good" else "bad")
 
 
 def digest(settings: str | None) -> str:

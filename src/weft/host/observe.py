@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -45,7 +46,7 @@ def observe(layout: Layout, site: Site) -> HostState:
 def names(path: Path) -> list[str]:
     try:
         return os.listdir(path)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
 
 
@@ -71,7 +72,8 @@ def read_generations(layout: Layout) -> tuple[Generation, ...]:
     for name in names(layout.root / "generations"):
         said = read_json(layout.root / "generations" / name / "record.json")
         if name.isdigit() and said:
-            found.append(Generation.from_json(said))
+            with contextlib.suppress(TypeError):  # a record that is not weft's names no generation
+                found.append(Generation.from_json(said))
     return tuple(sorted(found, key=lambda g: -g.number))
 
 

@@ -1,37 +1,43 @@
-"""Make the host whole again at the start of every command: what is on disk decides, the journal is only read by people."""
+"""Make the host whole again at the start of every command, at boot and by the timer: what is on disk decides.
+
+Nothing here needs to know the environment: a host whose note of it was lost goes back all the same."""
 
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 from weft import durable
-from weft.host import switch
+from weft.host import lock, orphans, trial
 from weft.host.layout import Layout, seal
-from weft.host.observe import names, read_json
-from weft.host.work import Work, remove
+from weft.host.observe import names, read_generations, read_json
+from weft.host.work import remove
 from weft.journal import Journal
+from weft.values import app_name
 
 
-def recover(work: Work, journal: Journal) -> None:
-    """Under the lock. A trial past its deadline, or from before a reboot, goes back; residue is removed."""
-    trial = read_json(work.layout.trial)
-    if trial and seconds_left(trial) <= 0:
-        note = "was not confirmed in time" if trial.get("boot") == switch.boot_id() else "the host was started anew before it was confirmed"
-        if switch.go_back(work, note):
-            journal.append("went-back", generation=trial["generation"], why=note)
-    for path in residue(work.layout):
+def recover(layout: Layout, journal: Journal) -> None:
+    """Under the lock. What a killed engine left running ends; a trial that is over goes back; residue is removed."""
+    for pid in orphans.end(layout):
+        journal.append("ended", pid=pid, why="its engine had died")
+    settled = trial.settle(layout)
+    for generation, why in settled:
+        journal.append("settled", generation=generation, why=why)
+    rebuild(layout, journal)
+    for path in residue(layout):
         journal.append("swept", path=path.name)
         remove(path)
 
 
-def seconds_left(trial: dict[str, Any]) -> float:
-    """Until a trial goes back by itself; 0 for one from before a reboot."""
-    if not trial or trial.get("boot") != switch.boot_id():
-        return 0.0
-    return max(0.0, float(trial["deadline"]) - time.clock_gettime(time.CLOCK_BOOTTIME))
+def rebuild(layout: Layout, journal: Journal) -> None:
+    """The note of the environment from its copy, and a journal that was lost from the generations' records."""
+    if not kept_site(layout.state / "site.json") and (kept := kept_site(copy_of_site(layout))):
+        durable.write(layout.state / "site.json", json.dumps(kept, sort_keys=True), 0o600)
+        journal.append("rebuilt", what="site.json")
+    if not journal.path.exists() and (generations := read_generations(layout)):
+        journal.append("rebuilt", what="journal", generations=[
+            {"number": g.number, "version": g.version, "status": g.status} for g in reversed(generations)])
 
 
 def residue(layout: Layout) -> list[Path]:
@@ -47,9 +53,36 @@ def residue(layout: Layout) -> list[Path]:
     return found
 
 
+def copy_of_site(layout: Layout) -> Path:
+    return layout.root / "site.json"
+
+
+def kept_site(path: Path) -> dict[str, Any]:
+    """The environment as it was kept; {} where it is not there or is not one."""
+    said = read_json(path)
+    return said if "server" in said and "account" in said else {}
+
+
 def keep_site(layout: Layout, said: dict[str, Any]) -> None:
-    """Remember the environment, for commands that are given on the host itself and for the watchdog."""
+    """Remember the environment, for commands that are given on the host itself and for what a later request may not choose.
+
+    Twice, both root's alone: the copy beside the application is what a lost state directory's one is rebuilt from."""
     text = json.dumps(said, sort_keys=True)
-    path = layout.state / "site.json"
-    if not path.exists() or path.read_text() != text:
-        durable.write(path, text, 0o600)
+    for path in (copy_of_site(layout), layout.state / "site.json"):
+        if not path.exists() or path.read_bytes() != text.encode():
+            durable.write(path, text, 0o600)
+
+
+def everything(prefix: str = "") -> dict[str, Any]:
+    """Recover every application of this host; what could not be, by name. For the boot, the timer and cron."""
+    done, failed = [], {}
+    for app in sorted(names(Path(f"{prefix}/var/lib/weft"))):
+        layout = Layout(app, prefix)
+        try:
+            app_name(app)
+            with lock.held(layout, "recover", "recover", 20.0):
+                recover(layout, Journal(layout.state / "journal.jsonl"))
+            done.append(app)
+        except Exception as error:  # one application's fault must not keep the others from going back
+            failed[app] = str(error)
+    return {"recovered": done, "failed": failed}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from weft.errors import Refused, UsageError
-from weft.host import PROTOCOL, trust
+from weft.host import PROTOCOL, recover, trust
 from weft.host.layout import Layout
 from weft.servers import Site, parse_site
 from weft.values import Release, Version, app_name
@@ -98,11 +98,8 @@ def parse(said: Any, prefix: str, stream: BinaryIO | None = None, may_set_up: bo
 
 def as_set_up(layout: Layout, said: Any) -> tuple[Any, tuple[str, ...]]:
     """The environment with all that is not FREE as the host was set up with, and the names of what was asked otherwise."""
-    try:
-        kept = json.loads((layout.state / "site.json").read_text())
-    except (OSError, ValueError):
-        return said, ()
-    if not isinstance(said, dict) or not isinstance(kept, dict):
+    kept = recover.kept_site(layout.state / "site.json") or recover.kept_site(recover.copy_of_site(layout))
+    if not isinstance(said, dict) or not kept:
         return said, ()
     bound = [key for key in kept if key not in FREE and key in said]
     return {**said, **{key: kept[key] for key in bound}}, tuple(key for key in bound if said[key] != kept[key])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
-from typing import Any
 
 from weft import durable
 from weft.errors import FailedUndone, Refused
-from weft.host import health, processes
+from weft.host import health, processes, trial
 from weft.host.commands import application_frames, ids
 from weft.host.observe import read_json
 from weft.host.work import Work
@@ -128,13 +126,7 @@ class Flip:
     def do(self, slot: str, generation: int) -> float:
         """Milliseconds until the site answered from the new slot."""
         layout, site = self.work.layout, self.work.site
-        old = layout.live.readlink().name if layout.live.is_symlink() else ""
-        previous = int((layout.slot(old) / "generation").readlink().name)
-        was = read_json(layout.generation(generation) / "record.json").get("status")
-        set_status(self.work, generation, "pending")
-        trial = {"generation": generation, "slot": slot, "was": was, "previous": previous, "previous_slot": old,
-                 "boot": boot_id(), "deadline": time.clock_gettime(time.CLOCK_BOOTTIME) + site.watch + site.confirm}
-        durable.write(layout.trial, json.dumps(trial), 0o600)
+        trial.begin(layout, slot, generation, site.watch + site.confirm)
         start = time.monotonic()
         durable.link(layout.live, f"slots/{slot}")
         release = read_json(layout.generation(generation) / "record.json")["release"]
@@ -146,41 +138,7 @@ class Flip:
 
     def undo(self, slot: str, generation: int) -> None:
         """Back to the slot before, which was not touched and is warm."""
-        go_back(self.work, note="undone at once")
-
-
-def boot_id() -> str:
-    """Changes with every boot."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
-
-
-def go_back(work: Work, note: str) -> bool:
-    """Undo a trial: the slot before serves again, the generation is marked bad. Whether there was a trial."""
-    layout = work.layout
-    trial = read_json(layout.trial)
-    if not trial:
-        return False
-    durable.link(layout.live, f"slots/{trial['previous_slot']}")
-    durable.link(layout.root / "current", f"generations/{trial['previous']}")
-    # A generation that was good before stays a way back: what failed now may have been the moment.
-    set_status(work, trial["generation"], "good" if trial.get("was") == "good" else "bad", note)
-    layout.trial.unlink(missing_ok=True)
-    durable.fsync_dir(layout.state)
-    return True
-
-
-def set_status(work: Work, generation: int, status: str, note: str = "") -> None:
-    """Rewrite a generation's record, durably."""
-    path = work.layout.generation(generation) / "record.json"
-    said: dict[str, Any] = {**read_json(path), "status": status}
-    if note:
-        said["note"] = note
-    if status == "pending":
-        said["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    durable.write(path, json.dumps(said, sort_keys=True), 0o644)
+        trial.go_back(self.work.layout, note="undone at once")
 
 
 class Watch:

@@ -1,0 +1,201 @@
+"""The trial of a generation: from just before the flip until it is confirmed or undone, and what a crash makes of it.
+
+trial.json says which generation is tried, what served before, and when it goes back by itself. Where it is lost, the generation's
+record ("pending") and the other slot, which nobody changes during a trial, say the same. The confirmation is the write of last.json.
+Every function works under the host's lock and needs nothing but what is on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from weft import durable
+from weft.host.layout import Layout
+from weft.host.observe import names, read_json, slot_generation
+from weft.servers import SLOTS
+
+
+def boot_id() -> str:
+    """Changes with every boot."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def now() -> float:
+    """Seconds since this boot, those of sleep included; nobody can set this clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def read(layout: Layout) -> dict[str, Any]:
+    """The trial; {} where there is none or where it is not what weft wrote."""
+    said = read_json(layout.trial)
+    numbers = all(isinstance(said.get(k), int) and not isinstance(said.get(k), bool) for k in ("generation", "previous"))
+    slots = said.get("slot") in SLOTS and said.get("previous_slot") in SLOTS
+    return said if numbers and slots and isinstance(said.get("deadline"), (int, float)) else {}
+
+
+def seconds_left(trial: dict[str, Any]) -> float:
+    """Until a trial goes back by itself; 0 for one from before a reboot."""
+    if not trial or trial.get("boot") != boot_id():
+        return 0.0
+    return max(0.0, float(trial["deadline"]) - now())
+
+
+def over(layout: Layout, grace: float = 0.0) -> bool:
+    """Whether there is a trial whose time was up `grace` seconds ago, or one of an earlier boot."""
+    trial = read(layout)
+    return bool(trial) and (trial.get("boot") != boot_id() or now() > float(trial["deadline"]) + grace)
+
+
+def live_slot(layout: Layout) -> str:
+    """"a" or "b"; "" before set-up."""
+    slot = os.path.basename(os.readlink(layout.live)) if layout.live.is_symlink() else ""
+    return slot if slot in SLOTS else ""
+
+
+def begin(layout: Layout, slot: str, generation: int, seconds: float) -> None:
+    """Before the flip: what is tried and what served, then the record's "pending"; both say it, for one may be lost."""
+    old = live_slot(layout)
+    was = record(layout, generation).get("status", "")
+    deadline = now() + seconds
+    trial = {"generation": generation, "slot": slot, "was": was, "previous": slot_generation(layout, old), "previous_slot": old,
+             "boot": boot_id(), "deadline": deadline, "id": f"{boot_id()[:8]}-{deadline:.3f}"}
+    durable.write(layout.trial, json.dumps(trial), 0o600)
+    set_status(layout, generation, "pending", was=was, trial=trial["id"])
+
+
+def go_back(layout: Layout, note: str) -> bool:
+    """Undo a trial: the slot before serves, the generation is marked bad. Whether there was a trial.
+
+    A generation that was good before stays a way back: what failed now may have been the moment. One that was never flipped
+    to is what it was."""
+    trial = read(layout)
+    if not trial:
+        return False
+    flipped = live_slot(layout) == trial["slot"] or trial.get("ended")
+    if flipped:
+        with contextlib.suppress(OSError):  # only so that a crash in here is told from one before the flip
+            durable.write(layout.trial, json.dumps({**trial, "ended": note}), 0o600)
+        _serve(layout, trial["previous_slot"])
+        _mark(layout, trial["generation"], str(trial.get("was")), str(trial.get("ended") or note))
+    else:
+        _mark(layout, trial["generation"], str(trial.get("was")))
+    _close(layout)
+    return True
+
+
+def _serve(layout: Layout, slot: str) -> None:
+    durable.link(layout.live, f"slots/{slot}")
+    durable.link(layout.root / "current", f"generations/{slot_generation(layout, slot)}")
+
+
+def _mark(layout: Layout, generation: int, was: str, note: str = "") -> None:
+    """What a generation is after its trial ended without a confirmation. Its record may have been pruned by hand."""
+    if not record(layout, generation):
+        return
+    after = "bad" if note and was != "good" else was or "staged"
+    set_status(layout, generation, after, note)
+
+
+def _close(layout: Layout) -> None:
+    layout.trial.unlink(missing_ok=True)
+    durable.fsync_dir(layout.state)
+
+
+def confirm(layout: Layout, **also: Any) -> list[str]:
+    """The generation on trial stays, from the write of last.json on. also: kept there with it; `reverts`, a generation that this
+    one takes back, is marked "bad", or what `reverts_to` says. Warnings, where what follows could not be written: recovery does it."""
+    trial = read(layout)
+    durable.write(layout.last, json.dumps({**trial, **also}), 0o600)
+    try:
+        _finish(layout, read_json(layout.last))
+    except OSError as error:
+        return [f"confirmed, but its record could not be written yet: {error}; the next command does it"]
+    return []
+
+
+def _finish(layout: Layout, last: dict[str, Any]) -> None:
+    set_status(layout, last["generation"], "good")
+    if isinstance(last.get("reverts"), int) and record(layout, last["reverts"]):
+        set_status(layout, last["reverts"], str(last.get("reverts_to", "bad")), "reverted")
+    _close(layout)
+
+
+def settle(layout: Layout) -> list[tuple[int, str]]:
+    """What recovery does: (generation, what became of it) for each that a crash, a reboot or the time has settled."""
+    trial, last = read(layout), read_json(layout.last)
+    if trial:
+        number = trial["generation"]
+        if trial.get("id") and trial["id"] == last.get("id"):
+            _finish(layout, last)
+            return [(number, "its confirmation was completed")]
+        if trial.get("ended") or live_slot(layout) != trial["slot"] or seconds_left(trial) <= 0:
+            note = _why(layout, trial)
+            go_back(layout, note)
+            return [(number, note)]
+        return []
+    return _without_trial(layout, last)
+
+
+def _why(layout: Layout, trial: dict[str, Any]) -> str:
+    if trial.get("ended"):
+        return str(trial["ended"])
+    if live_slot(layout) != trial["slot"]:
+        return "the engine was ended before the switch"
+    return "was not confirmed in time" if trial.get("boot") == boot_id() else "the host was started anew before it was confirmed"
+
+
+def _without_trial(layout: Layout, last: dict[str, Any]) -> list[tuple[int, str]]:
+    """A pending record without a trial: trial.json was torn or lost, or a crash came between the two writes of `begin` or of the end."""
+    live, settled = live_slot(layout), []
+    for number in sorted(int(n) for n in names(layout.root / "generations") if n.isdigit()):
+        said = record(layout, number)
+        if said.get("status") != "pending":
+            continue
+        if said.get("trial") and said["trial"] == last.get("id"):
+            _finish(layout, last)
+            settled.append((number, "its confirmation was completed"))
+        elif live and number == slot_generation(layout, live):
+            settled += _rebuilt(layout, live, number, said)
+        else:
+            _mark(layout, number, str(said.get("was", "")))
+            settled.append((number, "it was never confirmed"))
+    if os.path.lexists(layout.trial):
+        _close(layout)
+    return settled
+
+
+def _rebuilt(layout: Layout, live: str, number: int, said: dict[str, Any]) -> list[tuple[int, str]]:
+    """The trial once more, from the record and the other slot; then it is over."""
+    other = "b" if live == "a" else "a"
+    before = slot_generation(layout, other)
+    if before == number or record(layout, before).get("status") != "good":
+        return []
+    trial = {"generation": number, "slot": live, "was": said.get("was", ""), "previous": before, "previous_slot": other,
+             "boot": "", "deadline": 0.0, "id": said.get("trial", "")}
+    durable.write(layout.trial, json.dumps(trial), 0o600)
+    note = "the note of its trial was lost before it was confirmed"
+    go_back(layout, note)
+    return [(number, note)]
+
+
+def record(layout: Layout, generation: int) -> dict[str, Any]:
+    return read_json(layout.generation(generation) / "record.json")
+
+
+def set_status(layout: Layout, generation: int, status: str, note: str = "", **more: Any) -> None:
+    """Rewrite a generation's record, durably."""
+    said: dict[str, Any] = {k: v for k, v in record(layout, generation).items() if k not in ("was", "trial")}
+    said.update(status=status, **more)
+    if note:
+        said["note"] = note
+    if status == "pending":
+        said["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    durable.write(layout.generation(generation) / "record.json", json.dumps(said, sort_keys=True), 0o644)
