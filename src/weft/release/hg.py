@@ -1,4 +1,4 @@
-"""Mercurial, by argument vectors. Reads go through one command server; hooks stay out except those of the push.
+"""Mercurial, by argument vectors to one command server; hooks stay out except those of the push.
 
 A tag is a line of .hgtags, and so a commit of its own on top of the release commit: both go out in one push. What is
 built is the release commit, without that line.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Sequence
 
@@ -19,6 +20,20 @@ _UNKNOWN = "unknown revision"
 _TAGS = ".hgtags"
 _LINE = "{node}\\n"
 _SCRATCH_RC = "[phases]\npublish = False\n[paths]\n"
+_EARLY: dict[Path, Server] = {}
+
+
+def begin(top: Path) -> None:
+    """Start the command server of the repository at `top` now: it is ready when the first question comes. Not to have one is
+    told by that question."""
+    with suppress(run.CommandFailed):
+        _EARLY[top] = Server(top, _environment())
+
+
+def meta(top: Path) -> Path:
+    """The directory of the repository's data, which a share has in another repository."""
+    shared = top / ".hg/sharedpath"
+    return Path(top / ".hg", shared.read_text().strip("\n")) if shared.is_file() else top / ".hg"
 
 
 class Repository:
@@ -29,10 +44,9 @@ class Repository:
 
     def __init__(self, top: Path):
         self.top = top
-        shared = top / ".hg/sharedpath"
-        self.meta = Path(top / ".hg", shared.read_text().strip("\n")) if shared.is_file() else top / ".hg"
+        self.meta = meta(top)
         self.data = self.meta / "weft"
-        self._server: Server | None = None
+        self._server = _EARLY.pop(top, None)
 
     def _read(self, *words: str, timeout: float = 60, ok: Sequence[int] = (0,)) -> str:
         if self._server is None or not self._server.open:
@@ -40,7 +54,10 @@ class Repository:
         return self._server.ask(words, timeout, ok)
 
     def _hg(self, *words: str, at: Path, timeout: float = 600) -> str:
-        return run.ask(["hg", "--config", "ui.timeout=60", *words], at, _environment(), timeout)
+        """A command that changes something, in the repository at `at`, by a server that keeps the lock if this process dies."""
+        if self._server is not None and not run.HELD <= self._server.held:
+            self._server.close()
+        return self._read("--cwd", str(at), "-R", ".", *words, timeout=timeout)
 
     def _quiet(self) -> list[str]:
         """Options that keep every configured hook out."""
@@ -147,7 +164,7 @@ class Repository:
         """Hard links; drafts stay drafts, here and there; the paths are the user's, made absolute."""
         quiet = self._quiet()
         self._hg(*quiet, "--config", "phases.publish=False", "clone", "--quiet", "--noupdate", str(self.top), str(scratch),
-                 at=scratch.parent)
+                 at=self.top)
         paths = "".join(f"{name} = {value}\n" for name, value in self._paths().items())
         (scratch / ".hg/hgrc").write_text(f"%include {self.meta}/hgrc\n%include {self.top}/.hg/hgrc\n{_SCRATCH_RC}{paths}", encoding="utf-8")
         if remote and not self._has(commit):

@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, TextIO
 
 from weft.errors import Refused
 from weft.release import run
@@ -21,23 +21,37 @@ _PATIENCE = 20.0
 """Seconds for what a killed release had started (its push) to come to an end."""
 
 
+_OPENED: dict[Path, TextIO] = {}
+
+
+def opened(data: Path) -> TextIO:
+    """The lock's file, not taken yet. What is started from now on inherits it, and with it the lock that is taken later."""
+    if data not in _OPENED:
+        data.mkdir(parents=True, exist_ok=True)
+        _OPENED[data] = open(data / "lock", "a+", encoding="utf-8")
+        run.HELD.add(_OPENED[data].fileno())
+    return _OPENED[data]
+
+
 @contextmanager
 def held(data: Path) -> Iterator[None]:
     """Raises Refused, naming who holds it and since when."""
-    data.mkdir(parents=True, exist_ok=True)
-    with open(data / "lock", "a+", encoding="utf-8") as handle:
+    handle = opened(data)
+    try:
         _take(handle)
         handle.truncate(0)
         handle.write(json.dumps({"by": f"{getpass.getuser()}@{socket.gethostname()}", "pid": os.getpid(),
                                  "since": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")}))
         handle.flush()
-        run.HELD.add(handle.fileno())
         try:
             yield
         finally:
-            run.HELD.discard(handle.fileno())
             handle.truncate(0)
             fcntl.flock(handle, fcntl.LOCK_UN)
+    finally:
+        run.HELD.discard(handle.fileno())
+        _OPENED.pop(data, None)
+        handle.close()
 
 
 def _take(handle) -> None:

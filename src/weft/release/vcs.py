@@ -141,3 +141,16 @@ def open_repository(root: Path) -> Repository:
             if (place / marker).exists():
                 return importlib.import_module(module).Repository(place)
     raise UsageError(f"{root} is not under version control", "git init && git add . && git commit -m 'First version'")
+
+
+def expect(start: Path, acting: bool) -> None:
+    """Called before anything else is imported or read: what takes a moment to start, starts beside it.
+
+    acting: a release's lock may be opened, for a process to inherit that will do the work.
+    """
+    found = next(((marker, place) for place in (start, *start.parents) for marker in KNOWN if (place / marker).exists()), None)
+    if found and found[0] == ".hg":
+        from weft.release import hg, lockfile
+        if acting:
+            lockfile.opened(hg.meta(found[1]) / "weft")
+        hg.begin(found[1])

@@ -29,6 +29,8 @@ def release(c, version=None, bump=None, channel=None, yes=False, plan=False, res
     Lists all that stands against it before anything changes; shows the plan and asks. Until branch and tag are
     pushed, a failure leaves nothing behind; after that the same command finishes it.
     """
+    from weft.release import vcs
+    vcs.expect(Path.cwd(), acting=not (plan or c.config.run.dry or abort))
     from weft.release import pipeline
     from weft.tasks.live import Live
     wish = pipeline.Wish(version, bump, resume, channel)
@@ -49,6 +51,8 @@ def status(c, json=False):
     """
     Show version, last tag and what the store has: inv status
     """
+    from weft.release import vcs
+    vcs.expect(Path.cwd(), acting=False)
     from weft.release import pipeline, single
     said = single.status(pipeline.open_project(Path.cwd()))
     if not json:
