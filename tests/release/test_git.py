@@ -86,8 +86,8 @@ def test_an_export_has_what_attributes_would_leave_out(project, repo, tmp_path):
     project.commit()
     repo.clone(tmp_path / "clone", project.git("rev-parse", "HEAD"), "", "", None)
     (tmp_path / "clone/README.md").write_text("of the release")
-    repo.commit(tmp_path / "clone", ["README.md"], "Release 1\n")
-    repo.export(tmp_path / "clone", tmp_path / "export")
+    commit = repo.commit(tmp_path / "clone", ["README.md"], "Release 1\n")
+    repo.export(tmp_path / "clone", commit, tmp_path / "export")
     assert (tmp_path / "export/README.md").read_text() == "of the release"
     assert (tmp_path / "export/tests/test_app.py").is_file() and not (tmp_path / "export/.git").exists()
 

@@ -40,6 +40,8 @@ PROJECT = (
         "its content type. What an index would not take is refused in any case."),
     Key("verify_reproducible", "bool", False, "Build sdist and wheel a second time, elsewhere and with other file times, and release "
         "only if the bytes are the same."),
+    Key("generated", "list", (), "Files that the build writes into the sdist or changes in it, as patterns such as src/*/_build.py. Any other file of the "
+        "sdist must be the commit's, byte by byte; metadata, and what version control ignores, may be there besides."),
     Key("channel", "str", "dev", "`prod` releases only what requirements.lock in the repository pins, file by file; `--channel` "
         "goes before it.", ("dev", "prod")),
     Key("branch", "str", "", "The branches that may release: names or patterns, separated by commas, such as main, release/*. "

@@ -130,9 +130,16 @@ class Repository:
         found = self._config(r"^(gpg\.|user\.signingkey|(commit|tag)\.gpgsign)")
         return [word for key, value in found.items() for word in ("-c", f"{key}={value or 'true'}")]
 
-    def export(self, scratch: Path, target: Path) -> None:
-        """From the index rather than by `git archive`, which would leave out or change files by .gitattributes."""
-        self._git("checkout-index", "--all", f"--prefix={target}{os.sep}", at=scratch)
+    def export(self, scratch: Path, commit: str, target: Path) -> None:
+        """From an index rather than by `git archive`, which would leave out or change files by .gitattributes."""
+        index = {"GIT_INDEX_FILE": str(scratch / ".git/weft-index")}
+        self._git("read-tree", commit, at=scratch, env=index)
+        self._git("checkout-index", "--all", f"--prefix={target}{os.sep}", at=scratch, env=index)
+
+    def ignored(self, scratch: Path, paths: Sequence[str]) -> set[str]:
+        """By the repository's own files, not by what this user ignores everywhere."""
+        options = ("-c", f"core.excludesFile={os.devnull}", "-c", "core.quotePath=false", "check-ignore", "--no-index", "--")
+        return {path for part in _parts(paths) for path in self._git(*options, *part, at=scratch, ok=(0, 1)).splitlines()}
 
     def send(self, scratch: Path, remote: Remote | None, tag: str, commit: str) -> None:
         """The push goes out from the user's repository, whose credentials, addresses and pre-push hook (LFS) it needs."""
@@ -179,6 +186,11 @@ def _common(top: Path) -> Path:
         if shared.is_file():
             place = Path(place, shared.read_text(encoding="utf-8").strip())
     return place.resolve()
+
+
+def _parts(paths: Sequence[str], size: int = 500) -> list[Sequence[str]]:
+    """As many at once as an argument vector surely takes."""
+    return [paths[at:at + size] for at in range(0, len(paths), size)]
 
 
 def _upstream(config: dict[str, str], remote: str, branch: str) -> str:

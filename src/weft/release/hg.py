@@ -189,9 +189,13 @@ class Repository:
         self._hg(*self._quiet(), "update", "--quiet", "--rev", commit, at=scratch)
         return self._read("log", "-R", str(scratch), "-r", "tip", "-T", "{node}")
 
-    def export(self, scratch: Path, target: Path) -> None:
+    def export(self, scratch: Path, commit: str, target: Path) -> None:
         self._hg(*self._quiet(), "--config", "ui.archivemeta=False", "archive", "--quiet", "--no-decode", "--type", "files",
-                 "--rev", ".", str(target), at=scratch)
+                 "--rev", commit, str(target), at=scratch)
+
+    def ignored(self, scratch: Path, paths: Sequence[str]) -> set[str]:
+        said = self._hg("debugignore", *(f"path:{path}" for path in paths), at=scratch).splitlines()
+        return {path for path in paths if any(line.startswith(f"{path} is ignored") for line in said)}
 
     def send(self, scratch: Path, remote: Remote | None, tag: str, commit: str) -> None:
         top = self._read("log", "-R", str(scratch), "-r", f"max(children({commit}) and file('path:{_TAGS}'))", "-T", "{node}") or commit

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
+from weft.config.load import read_toml
 from weft.errors import Refused
-from weft.release import again, build, chain, changelog, lock, news, publish, run, scratch, sign, tools, upload, verify
+from weft.release import again, build, chain, changelog, contents, lock, news, publish, run, scratch, sign, tools, upload, verify
 from weft.release.observe import Project
 from weft.release.target import Target, this_platform, wanted
 from weft.release.vcs import WORDS, Remote
@@ -20,7 +21,7 @@ from weft.values import Release
 
 @dataclass
 class Work:
-    """What the steps hand on. place: the scratch directory.  note: what is noted there for a rerun."""
+    """What the steps hand on. place: the scratch directory.  note: what is noted there for a rerun.  tree: what is committed."""
 
     project: Project
     remote: Remote | None
@@ -29,6 +30,7 @@ class Work:
     place: Path | None = None
     note: scratch.Note | None = None
     locked: lock.Locked | None = None
+    tree: contents.Tree | None = None
 
     @property
     def clone(self) -> Path:
@@ -100,7 +102,8 @@ def _exported(work: Work) -> Path:
     """The project in an export of the release commit."""
     export = work.place / "export"
     if not any(export.iterdir()):
-        work.project.repo.export(work.clone, export)
+        work.project.repo.export(work.clone, work.note.commit, export)
+        work.tree = contents.of_tree(export / work.project.prefix)
     return export / work.project.prefix
 
 
@@ -134,8 +137,21 @@ def test(source: Path, argv: Sequence[str], log: Callable[[str], None]) -> None:
 
 def _build(work: Work, version: str) -> None:
     archive = build.make_sdist(work.source, work.dist, work.epoch, work.log)
+    _as_committed(work, archive)
     wheel = build.make_wheel(archive, work.place / "unpacked", work.dist, work.epoch, work.log)
     build.check(archive, wheel, version, work.log, work.project.config["strict_metadata"])
+
+
+def _as_committed(work: Work, archive: Path) -> None:
+    """Raises Refused for a file in the sdist that is not the commit's."""
+    repo, prefix = work.project.repo, work.project.prefix
+
+    def ignored(paths: Sequence[str]) -> set[str]:
+        inside = {(prefix / path).as_posix(): path for path in paths}
+        return {inside[path] for path in repo.ignored(work.clone, list(inside)) if path in inside}
+    _exported(work)
+    told = read_toml(work.source / "pyproject.toml") if (work.source / "pyproject.toml").is_file() else {}
+    contents.check(archive, work.tree, told, work.project.config["generated"], ignored)
 
 
 def _rebuild(work: Work) -> None:

@@ -121,8 +121,11 @@ class Repository(Protocol):
     def tag(self, scratch: Path, name: str, commit: str, message: str) -> str:
         """A tag with a message; its own id. The files of the clone are those of `commit` afterwards."""
 
-    def export(self, scratch: Path, target: Path) -> None:
-        """The files of the scratch clone's commit, without version control."""
+    def export(self, scratch: Path, commit: str, target: Path) -> None:
+        """The files of a commit of the scratch clone, without version control."""
+
+    def ignored(self, scratch: Path, paths: Sequence[str]) -> set[str]:
+        """Those of these paths, relative to the repository's root, that its ignore files name."""
 
     def send(self, scratch: Path, remote: Remote | None, tag: str, commit: str) -> None:
         """The point of no return: branch and tag together to the remote; without one, the tag into the user's repository.
