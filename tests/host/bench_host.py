@@ -86,7 +86,7 @@ class HostUnderPrefix:
         self.site = {
             "server": "express", "account": "nobody" if os.geteuid() == 0 else "me", "python": PYTHON,
             "hostname": "shop.test", "aliases": [], "port": self.port, "doors": doors,
-            "processes": 2, "threads": 4, "longest_request": 10, "variant": "TEST", "settings": {}, "watch": 0.1, "confirm": 30,
+            "processes": 2, "threads": 4, "longest_request": 10, "variant": "TEST", "settings": {}, "watch": 0.1, "max_errors": 1.0, "confirm": 30,
             "health": {"path": "/", "contains": '"version": "{version}"', "good": 2, "timeout": 10}}
 
     @property

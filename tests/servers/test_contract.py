@@ -12,7 +12,7 @@ GOLDEN = Path(__file__).parent / "golden"
 SITE = Site("shop", "mod_wsgi", "shop-run", "/usr/bin/python3", "shop.example.org", ("www.example.org",), 8080, (18001, 18002),
             3, 7, 45, Health("/health"))
 SAID = {"server": "mod_wsgi", "account": "shop", "python": "/usr/bin/python3", "hostname": "shop.example.org", "aliases": [], "port": 80,
-        "doors": [], "processes": 2, "threads": 8, "longest_request": 60, "variant": "", "settings": {}, "watch": 2.0, "confirm": 60,
+        "doors": [], "processes": 2, "threads": 8, "longest_request": 60, "variant": "", "settings": {}, "watch": 2.0, "max_errors": 1.0, "confirm": 60,
         "health": {"path": "/", "contains": "", "good": 3, "timeout": 30}}
 
 
@@ -75,7 +75,7 @@ def test_an_unknown_server_is_named_with_the_known_ones():
     ({"settings": {"a": {"b": 1}}}, "settings"), ({"settings": []}, "settings"),
     ({"health": {"path": "/x y", "contains": "", "good": 3, "timeout": 3}}, "health.path"),
     ({"health": {"path": "/", "contains": "", "good": 0, "timeout": 3}}, "health.good"), ({"health": {"what": 1}}, "malformed"),
-    ({"more": 1}, "unknown or lacks keys: more"), ({"python": "/usr/bin/x\" evil"}, "python"),
+    ({"max_errors": 101}, "max_errors 101"), ({"more": 1}, "unknown or lacks keys: more"), ({"python": "/usr/bin/x\" evil"}, "python"),
 ])
 def test_what_would_stand_in_a_configuration_file_is_checked(change, says):
     with pytest.raises(Refused, match=says.replace("[", r"\[").replace("'", "'")):

@@ -102,6 +102,8 @@ ENVIRONMENT = (
     Key("rollout.max_fail", "int", 0, "How many hosts may fail before the deploy goes back."),
     Key("rollout.parallel", "int", 16, "How many hosts are worked on at once."),
     Key("rollout.watch", "float", 2.0, "Seconds that the answers are watched on each host after its switch."),
+    Key("rollout.max_errors", "float", 1.0, "Percent of the users' requests that may fail (5xx) while a host is watched, before it goes back; twice "
+        "the percentage from before the switch is borne as well."),
     Key("rollout.confirm", "int", 60, "Seconds after which a host that is not confirmed goes back by itself."),
     Key("settings", "table", None, "[settings.SECTION] tables that override the release's default settings."),
 )

@@ -81,12 +81,13 @@ def wait_good(port: int, site: Site, release: str, clock: Callable[[], float] = 
     return ""
 
 
-def watch(port: int, site: Site, release: str, clock: Callable[[], float] = time.monotonic,
+def watch(port: int, site: Site, release: str, also: Callable[[], str] = str, clock: Callable[[], float] = time.monotonic,
           sleep: Callable[[float], None] = time.sleep) -> str:
-    """Ask for `watch` seconds, four times a second, and at least three times; "" or the first fault."""
+    """Ask for `watch` seconds, four times a second, and at least three times; "" or the first fault, or what `also` says."""
     end, asked = clock() + site.watch, 0
     while asked < 3 or clock() < end:
-        found = fault(ask(port, site), release, site.health)
+        answered = fault(ask(port, site), release, site.health)
+        found = f"GET {site.health.path}: {answered}" if answered else also()
         if found:
             return found
         asked += 1

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from weft.servers import SLOTS
+from weft.servers import SLOTS, traffic_log
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,11 @@ class Layout:
     def trial(self) -> Path:
         """The pending generation and when it goes back by itself."""
         return self.state / "trial.json"
+
+    @property
+    def traffic(self) -> Path:
+        """Where the server notes each request for weft: time, status and slot; with .1, .2 beside it."""
+        return Path(traffic_log(self.app, self.prefix))
 
     def folders(self) -> list[Path]:
         """Everything weft makes for an application, parents first."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from weft import durable
 from weft.errors import FailedUndone, Refused
-from weft.host import health, processes, trial
+from weft.host import health, processes, traffic, trial
 from weft.host.commands import application_frames, ids
 from weft.host.observe import read_json
 from weft.host.work import Work
@@ -142,17 +142,21 @@ class Flip:
 
 
 class Watch:
-    """Ask the site itself for a while: what users get now."""
+    """Ask the site itself for a while, and look at what users get and at the processes, compared with before."""
 
     def __init__(self, work: Work):
         self.work = work
 
-    def do(self, release: str) -> None:
-        site = self.work.site
-        said = health.watch(site.port, site, release)
+    def do(self, release: str) -> str:
+        """What users got, in words."""
+        site, layout = self.work.site, self.work.layout
+        noted = read_json(layout.trial)
+        watcher = traffic.Watcher(layout, (noted["slot"], noted["previous_slot"]), find(site.server).pidfile(site),
+                                  ids(layout, site.account)[0], layout.live.lstat().st_mtime)
+        said = health.watch(site.port, site, release, lambda: watcher.fault(site.max_errors))
         if said:
-            raise FailedUndone(f"after the switch: GET {site.health.path}: {said}", "mend the release",
-                               details=tail(find(site.server).error_log(site)))
+            raise FailedUndone(f"after the switch: {said}", "mend the release", details=tail(find(site.server).error_log(site)))
+        return str(watcher.requests()[1])
 
     def undo(self, release: str) -> None:
         pass

@@ -49,12 +49,18 @@ class Site:
     variant: str = ""
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     watch: float = 2.0
+    max_errors: float = 1.0
     confirm: int = 60
     prefix: str = ""
 
     @property
     def root(self) -> str:
         return f"{self.prefix}/var/app/{self.app}"
+
+
+def traffic_log(app: str, prefix: str) -> str:
+    """A line a request, for the watch after a switch; root's, in the application's state."""
+    return f"{prefix}/var/lib/weft/{app}/traffic"
 
 
 class Server(Protocol):
@@ -160,6 +166,7 @@ def _checks(site: Site) -> list[tuple[str, bool]]:
         (f"health.good {site.health.good!r}", number(site.health.good, 1, 100)),
         (f"health.timeout {site.health.timeout!r}", number(site.health.timeout, 1, 3600)),
         (f"watch {site.watch!r}", isinstance(site.watch, (int, float)) and 0 <= site.watch <= 3600),
+        (f"max_errors {site.max_errors!r}", isinstance(site.max_errors, (int, float)) and 0 <= site.max_errors <= 100),
         (f"confirm {site.confirm!r}", number(site.confirm, 1, 86400)),
         ("settings", isinstance(site.settings, dict) and all(
             isinstance(values, dict) and all(isinstance(v, str) for v in values.values())

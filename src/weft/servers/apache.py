@@ -6,7 +6,7 @@ docs/explanation/the-switch.md tells why each directive is there.
 
 from __future__ import annotations
 
-from weft.servers import SLOTS, Site
+from weft.servers import SLOTS, Site, traffic_log
 
 # A spare child that Apache reaps closes kept-alive connections under a client's nose.
 KEEP_CHILDREN = """\
@@ -24,8 +24,8 @@ KEEP_CHILDREN = """\
 """
 
 
-def site_text(site: Site) -> str:
-    """The whole site; equal sites give equal texts."""
+def site_text(site: Site, rotatelogs: str) -> str:
+    """The whole site; equal sites give equal texts. rotatelogs: Apache's program of that name, "" where it is not there."""
     groups = "\n".join(_group(site, slot) for slot in SLOTS)
     doors = "\n".join(_door(site, slot, port) for slot, port in zip(SLOTS, site.doors))
     return f"""\
@@ -33,6 +33,7 @@ def site_text(site: Site) -> str:
 {_listen(site)}
 {groups}
 
+{_traffic(site, rotatelogs)}
 <Directory "{site.root}">
     Options None
     AllowOverride None
@@ -66,6 +67,21 @@ def _group(site: Site, slot: str) -> str:
             f" display-name=%{{GROUP}} shutdown-timeout={slow} graceful-timeout={slow} eviction-timeout={slow}"
             f" connect-timeout=60 listen-backlog=500\n"
             f"WSGIImportScript {site.root}/entry.wsgi process-group={name} application-group=%{{GLOBAL}}")
+
+
+def _traffic(site: Site, rotatelogs: str) -> str:
+    """A line for each request of users. GlobalLog, for a CustomLog would switch off the log that others gave the site."""
+    log = bounded(rotatelogs, traffic_log(site.app, site.prefix), 3, "1M")
+    return f"""\
+# What users get, for the watch after a switch: time in ms, status, slot. At most three files of 1 MiB, rotated without a reload.
+LogFormat "%{{end:msec}}t %>s %{{WEFT_SLOT}}e" weft_traffic
+GlobalLog "{log}" weft_traffic "expr=reqenv('WEFT_SLOT') =~ /^{site.app}-[ab]$/ && !(%{{HTTP_USER_AGENT}} == 'weft' && -R '127.0.0.0/8')"
+"""
+
+
+def bounded(rotatelogs: str, path: str, files: int, size: str) -> str:
+    """A log that is rotated without a reload and never grows past files x size; a plain one without the program."""
+    return f"|{rotatelogs} -n {files} {path} {size}" if rotatelogs else path
 
 
 def _aliases(site: Site) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weft.servers import Site, entry_file, python_of
-from weft.servers.apache import KEEP_CHILDREN, site_text
+from weft.servers.apache import KEEP_CHILDREN, bounded, site_text
 
 _MODULES = ("mpm_event", "authz_core", "authz_host", "unixd", "log_config", "setenvif", "alias", "mime", "reqtimeout")
 
@@ -24,6 +24,12 @@ class Httpd:
     program: Path
     modules: Path
     mod_wsgi: Path
+
+    @property
+    def rotatelogs(self) -> str:
+        """Its program that rotates logs; "" where it was not built."""
+        found = [path for path in (Path("/usr/bin/rotatelogs"), self.program.with_name("rotatelogs")) if path.exists()]
+        return str(found[-1]) if found else ""
 
 
 SYSTEM = Httpd(Path("/usr/sbin/apache2"), Path("/usr/lib/apache2/modules"), Path("/usr/lib/apache2/modules/mod_wsgi.so"))
@@ -63,7 +69,7 @@ class Express:
 
     def files(self, site: Site) -> dict[str, str]:
         return {**entry_file(site), self._conf(site): self._httpd(site),
-                f"{self._home(site)}/sites/{site.app}.conf": site_text(site)}
+                f"{self._home(site)}/sites/{site.app}.conf": site_text(site, (choose(site) or SYSTEM).rotatelogs)}
 
     def _httpd(self, site: Site) -> str:
         httpd = choose(site) or SYSTEM
@@ -83,7 +89,7 @@ LoadModule wsgi_module {httpd.mod_wsgi}
 WSGISocketPrefix {site.prefix}/var/run/wsgi
 {types}
 LogFormat "%h %t \\"%r\\" %>s %B %D" weft
-CustomLog {site.prefix}/var/log/access.log weft
+CustomLog "{bounded(httpd.rotatelogs, f'{site.prefix}/var/log/access.log', 5, '10M')}" weft
 <Directory />
     AllowOverride None
     Require all denied

@@ -19,7 +19,7 @@ class ModWsgi:
 
     def files(self, site: Site) -> dict[str, str]:
         return {**entry_file(site), "/etc/apache2/conf-available/weft.conf": KEEP_CHILDREN,
-                f"/etc/apache2/sites-available/{site.app}.conf": site_text(site)}
+                f"/etc/apache2/sites-available/{site.app}.conf": site_text(site, "/usr/bin/rotatelogs")}
 
     def links(self, site: Site) -> dict[str, str]:
         return {"/etc/apache2/conf-enabled/weft.conf": "../conf-available/weft.conf",

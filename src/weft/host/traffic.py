@@ -1,0 +1,132 @@
+"""What users really got: requests by status from the log that the server writes for weft, and deaths from the process table.
+
+The health path proves little: an application that dies every 200 requests answers it well. So the traffic after a switch is
+compared with the traffic before it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterable, Sequence
+
+from weft.host import processes
+from weft.host.layout import Layout
+
+BEFORE = 600.0
+"""Seconds before the switch that count as "before"."""
+_TAIL = 1 << 20
+_LEAST = 3
+"""Fewer errors than this blame nobody."""
+_SURE = 1.645
+"""How sure: 95 in 100, one-sided."""
+_APART = 500
+"""Ticks of a hundredth of a second between processes that were not started together."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Requests that were answered, and those of them with a 5xx."""
+
+    requests: int = 0
+    errors: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.errors} of {self.requests} requests" + (f" ({100 * self.errors / self.requests:.1f} %)" if self.requests else "")
+
+
+def fault(before: Seen, after: Seen, max_errors: float) -> str:
+    """Why the release is to blame, "" if it is not. max_errors: percent; twice what it was before is borne as well.
+
+    Blamed is a rate that is above what is borne even at the lower end of its confidence interval (Wilson, 95 %)."""
+    borne = max(max_errors / 100, 2 * before.errors / before.requests if before.requests else 0.0)
+    if after.errors < _LEAST or _at_least(after) <= borne:
+        return ""
+    return f"{after} failed after the switch; before it: {before}" if before.requests else f"{after} failed after the switch"
+
+
+def _at_least(seen: Seen) -> float:
+    """The lower end of the rate's confidence interval."""
+    n, rate = seen.requests, seen.errors / seen.requests
+    spread = _SURE * math.sqrt(rate * (1 - rate) / n + _SURE ** 2 / (4 * n * n))
+    return (rate + _SURE ** 2 / (2 * n) - spread) / (1 + _SURE ** 2 / n)
+
+
+def count(lines: Iterable[bytes], group: str, since: float) -> Seen:
+    """The requests that a slot's group of processes answered since then. A line: milliseconds since 1970, status, group."""
+    requests = errors = 0
+    for line in lines:
+        words = line.split()
+        if len(words) == 3 and words[2] == group.encode() and words[0].isdigit() and words[1].isdigit() and int(words[0]) >= since * 1000:
+            requests += 1
+            errors += words[1].startswith(b"5")
+    return Seen(requests, errors)
+
+
+def tails(layout: Layout) -> list[bytes]:
+    """The last lines of the traffic log, at most 1 MiB of each of its files; [] without one."""
+    out: list[bytes] = []
+    for path in sorted(layout.traffic.parent.glob(layout.traffic.name + "*")):
+        try:
+            with path.open("rb") as handle:
+                size = handle.seek(0, os.SEEK_END)
+                handle.seek(max(0, size - _TAIL))
+                out += handle.read(_TAIL).split(b"\n")[1 if size > _TAIL else 0:]
+        except OSError:
+            continue
+    return out
+
+
+class Watcher:
+    """Compares what the new slot gives with what the old one gave. Made right after the flip, asked again and again."""
+
+    def __init__(self, layout: Layout, slots: Sequence[str], pidfile: str, uid: int, flipped: float):
+        self.layout, self.pidfile, self.uid, self.flipped = layout, pidfile, uid, flipped
+        self.new, self.old = slots
+        self._begin()
+        self.borne = replaced(self.running[self.old])
+
+    def _begin(self) -> None:
+        self.parent = processes.parent_pid(self.pidfile)
+        self.running = {slot: {m.pid for m in processes.marks(self.layout, slot, self.parent, self.uid) if m.state == "ready"}
+                        for slot in (self.new, self.old)}
+
+    def requests(self) -> tuple[Seen, Seen]:
+        """(before, after)."""
+        lines = tails(self.layout)
+        return (count(lines, f"{self.layout.app}-{self.old}", self.flipped - BEFORE),
+                count(lines, f"{self.layout.app}-{self.new}", self.flipped))
+
+    def deaths(self) -> int:
+        """Processes of the new slot that are gone. When those of the old one went too, somebody reloaded the server."""
+        alive = processes.children(self.parent, self.uid)
+        gone = {slot: pids - alive for slot, pids in self.running.items()}
+        if processes.parent_pid(self.pidfile) != self.parent or (self.running[self.old] and gone[self.old] == self.running[self.old]):
+            self._begin()
+            return 0
+        return len(gone[self.new])
+
+    def fault(self, max_errors: float) -> str:
+        """Why the new release is to blame by now; "" if it is not."""
+        died = self.deaths()
+        if died > self.borne:
+            return f"{died} of {len(self.running[self.new])} processes died after the switch" + (
+                f"; {self.borne} of the release before had" if self.borne else "")
+        return fault(*self.requests(), max_errors)
+
+
+def replaced(pids: Iterable[int]) -> int:
+    """How many of a slot's processes were started later than the others: one before each has died."""
+    starts = [tick for tick in map(started, pids) if tick]
+    return sum(tick > min(starts) + _APART for tick in starts)
+
+
+def started(pid: int) -> int:
+    """When a process was started, in hundredths of a second since the boot; 0 for one that has gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rsplit(b")", 1)[1].split()
+        return int(fields[19]) * 100 // os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        return 0
