@@ -11,7 +11,7 @@ from weft.host import health, processes, traffic, trial
 from weft.host.commands import application_frames, ids
 from weft.host.observe import read_json
 from weft.host.work import Work
-from weft.servers import find
+from weft.servers import SLOTS, find
 
 
 class Point:
@@ -150,9 +150,8 @@ class Watch:
     def do(self, release: str) -> str:
         """What users got, in words."""
         site, layout = self.work.site, self.work.layout
-        noted = read_json(layout.trial)
-        watcher = traffic.Watcher(layout, (noted["slot"], noted["previous_slot"]), find(site.server).pidfile(site),
-                                  ids(layout, site.account)[0], layout.live.lstat().st_mtime)
+        slots = sorted(SLOTS, key=lambda slot: slot != trial.live_slot(layout))
+        watcher = traffic.Watcher(layout, slots, find(site.server).pidfile(site), ids(layout, site.account)[0], layout.live.lstat().st_mtime)
         said = health.watch(site.port, site, release, lambda: watcher.fault(site.max_errors))
         if said:
             raise FailedUndone(f"after the switch: {said}", "mend the release", details=tail(find(site.server).error_log(site)))
