@@ -1,6 +1,10 @@
 """The watch after a switch: what counts as worse than before, and real releases that answer the health path well and users badly."""
 
+import os
+import pwd
+import signal
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -105,9 +109,35 @@ def test_a_release_that_fails_its_users_goes_back(host):
 @pytest.mark.slow
 def test_a_release_whose_processes_die_goes_back(host):
     code, last = deploy_under_traffic(host, "", DYING)
-    assert code == 4
-    assert any(f"{word} after the switch" in last["error"]["message"] for word in ("failed", "died")), last
+    assert code == 4 and "after the switch" in last["error"]["message"], last  # health itself may have met a dying one
     assert host.version() == "1.0"
+
+
+@pytest.mark.slow
+def test_deaths_are_counted_from_the_process_table_but_not_those_of_a_reload(host):
+    for version in ("1.0", "1.1"):
+        assert host.deploy(*host.release(version))[0] == 0
+    layout, pidfile = _layout(host), host.prefix / "var/run/httpd.pid"
+    watcher = traffic.Watcher(layout, ("b", "a") if layout.live.readlink().name == "b" else ("a", "b"), str(pidfile), _uid(host), 0.0)
+    new, old = watcher.running[watcher.new], watcher.running[watcher.old]
+    assert watcher.fault(1.0) == "" and (len(new), len(old)) == (2, 2)
+    os.kill(min(new), signal.SIGKILL)
+    _until(lambda: watcher.deaths() == 1)
+    assert watcher.fault(1.0) == "1 of 2 processes died after the switch"
+    for pid in old | new - {min(new)}:
+        os.kill(pid, signal.SIGKILL)
+    _until(lambda: watcher.deaths() == 0)
+
+
+def _uid(host):
+    return pwd.getpwnam(host.site["account"]).pw_uid if os.geteuid() == 0 else os.geteuid()
+
+
+def _until(holds, seconds=20):
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert holds()
 
 
 @pytest.mark.slow
