@@ -12,9 +12,9 @@ pytest_plugins = ["tests.skips"]
 
 # What runs real builds, clones, servers and clients at length: `make test` runs it after the quick answer.
 SLOW = ("release/test_pipeline", "release/test_hg", "release/test_git", "release/test_killed", "release/test_unfinished", "release/test_branches",
-        "release/test_lock", "release/test_classics", "release/test_chain", "release/test_hooks", "release/test_news", "release/test_failure",
+        "release/test_lock", "release/test_classics", "release/test_chain", "release/test_repair", "release/test_hooks", "release/test_news", "release/test_failure",
         "rollout/test_ssh", "rollout/test_run", "rollout/test_local", "rollout/test_setup", "tasks/test_deploy", "tasks/test_release",
-        "tasks/test_trust", "new/test_project", "web/test_clients", "stores/", "docs/")
+        "tasks/test_trust", "new/test_project", "web/test_clients", "simple/test_clients", "web/test_yanked", "stores/", "docs/")
 
 
 def pytest_configure():

@@ -24,6 +24,7 @@ _APP = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*", re.ASCII)
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*(?:/[A-Za-z0-9][A-Za-z0-9._+!-]*)?", re.ASCII)
 _SHA = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
+RESERVED = {"simple": "in every artifact store the package index has it"}
 KINDS = ("sdist", "wheel", "lock", "dependency", "installer", "entry", "settings", "sbom")
 
 
@@ -42,6 +43,8 @@ def app_name(text: str) -> str:
     if not isinstance(text, str) or len(text) > 28 or not _APP.fullmatch(text):
         raise UsageError(f"{_shown(text)} is not an application name",
                          "use lower-case letters, digits, '-' and '_', a letter first, 28 at the most")
+    if text in RESERVED:
+        raise UsageError(f"{text!r} is not an application name: {RESERVED[text]}", "choose another")
     return text
 
 

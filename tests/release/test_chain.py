@@ -13,7 +13,7 @@ from tests.signers import make_key, stamp
 from weft import signing
 from weft.errors import NeedsHands, Refused, UsageError
 from weft.index import Index, Memory, Sealed
-from weft.release import chain, indexing, pipeline, sign
+from weft.release import chain, indexing, pipeline, repair, sign
 from weft.rollout.belief import belief, for_setup
 from weft.rollout.payload import Payload
 from weft.values import Release
@@ -211,7 +211,7 @@ def test_operator_refuses_an_older_and_an_expired_index(signed, tmp_path, monkey
     made, key = signed
     store = opened(made).store
     first = store.index(APP)
-    chain.renew(opened(made))
+    repair.repair(opened(made)).renewed
     elsewhere(monkeypatch, tmp_path, "operator")
     payload(made)
     store.put_index(APP, store.index(APP), first)
@@ -241,7 +241,7 @@ def test_yank(signed):
     assert payload(made, force=("yanked",)).wish()["force"] == ["yanked"]
     assert opened(made).store.versions(APP) == ["1.1.4"], "never deleted"
     assert chain.take_back(opened(made), "1.1.4", "again").index.versions["1.1.4"]["yanked"], "twice is as good"
-    assert chain.renew(opened(made)).index.versions["1.1.4"]["yanked"], "a rebuild keeps it"
+    assert repair.repair(opened(made)).renewed.index.versions["1.1.4"]["yanked"], "a rebuild keeps it"
     with pytest.raises(UsageError, match="^why"):
         chain.take_back(opened(made), "1.1.4", " ")
     with pytest.raises(Refused, match="9.9 is not in"):
@@ -268,7 +268,7 @@ def test_a_mark_that_somebody_deletes_from_the_store_stays_in_the_index(signed):
     chain.take_back(opened(made), "1.1.4", "loses orders")
     for each in (made.store / APP).glob("1.1.4~*"):
         each.unlink()
-    assert chain.renew(opened(made)).index.versions["1.1.4"]["yanked"] == "loses orders"
+    assert repair.repair(opened(made)).renewed.index.versions["1.1.4"]["yanked"] == "loses orders"
 
 
 def test_yank_counts_without_signatures_too(released):
@@ -288,7 +288,7 @@ def test_a_changed_manifest_is_never_blessed_by_a_new_index(signed):
     change(place / "manifest.json", other.text().encode())
     change(place / "manifest.json.sig", key.sign(other.text()).encode())
     with pytest.raises(NeedsHands, match="^the manifest of weaveserver 1.1.4 in .* is not the one that the index names$"):
-        chain.renew(opened(made))
+        repair.repair(opened(made)).renewed
 
 
 def test_a_release_that_nobody_signed_is_left_out(signed, tmp_path):
@@ -298,7 +298,7 @@ def test_a_release_that_nobody_signed_is_left_out(signed, tmp_path):
     subprocess.run(["cp", "-r", str(place), str(evil)], check=True)
     said = json.loads((place / "manifest.json").read_text())
     change(evil / "manifest.json", Release.from_json({**said, "version": "6.6"}).text().encode())
-    renewed = chain.renew(opened(made))
+    renewed = repair.repair(opened(made)).renewed
     assert set(renewed.index.versions) == {"1.1.4"}
     assert renewed.left == {"6.6": "the manifest of weaveserver 6.6 is not trusted: these are not the bytes that anna@example.org signed"}
 
@@ -310,11 +310,11 @@ def test_an_index_that_somebody_wrote_is_not_built_upon(signed, tmp_path):
     forged = dataclasses.replace(Sealed.from_bytes(store.index(APP)).index, serial=1 << 60)
     mallory = make_key(tmp_path, "mallory@example.org")
     store.put_index(APP, store.index(APP), Sealed(forged.text(), mallory.sign(forged.text(), signing.INDEX)).to_bytes())
-    assert chain.renew(opened(made)).index.serial == 2, "the next after the last that was believed here"
+    assert repair.repair(opened(made)).renewed.index.serial == 2, "the next after the last that was believed here"
     altered = Sealed(forged.text(), Sealed.from_bytes(store.index(APP)).signature)
     store.put_index(APP, store.index(APP), altered.to_bytes())
     with pytest.raises(Refused, match="^the index of weaveserver is not trusted: these are not the bytes that anna@example.org signed$"):
-        chain.renew(opened(made))
+        repair.repair(opened(made)).renewed
 
 
 def test_two_publishers_at_once_lose_no_mark(signed, tmp_path, monkeypatch):
@@ -352,12 +352,12 @@ def test_a_project_that_begins_to_sign(released):
     allow(released, key.allowed())
     config = released.root / "pyproject.toml"
     config.write_text(config.read_text().replace("[tool.weft]\n", f'[tool.weft]\nsigning_key = "{key.path}"\n'))
-    renewed = chain.renew(opened(released))
+    renewed = repair.repair(opened(released)).renewed
     assert (dict(renewed.index.versions), renewed.left) == (
         {}, {"1.1.4": "the manifest of weaveserver 1.1.4 is not trusted: it is not signed"})
     config.write_text(config.read_text().replace("[tool.weft]\n", "[tool.weft]\nindex_days = 0\n"))
     with pytest.raises(UsageError, match="index_days: must be 1 or more"):
-        chain.renew(opened(released))
+        repair.repair(opened(released)).renewed
 
 
 def test_killed_before_the_index_the_same_command_names_it(signed):

@@ -54,7 +54,7 @@ def test_what_lies_in_the_store(released_once):
     assert DirectoryStore(project.store).verify("weaveserver", "1.1.4") == []
     assert sorted(os.path.relpath(path, place) for path in place.rglob("*") if path.is_file()) == [
         "manifest.json", "requirements.lock", "sbom.json", next(place.glob("tools/pip-*.whl")).relative_to(place).as_posix(),
-        "weaveserver-1.1.4-py3-none-any.whl", "weaveserver-1.1.4.tar.gz", "weaveserver.ini"]
+        "weaveserver-1.1.4-py3-none-any.whl", "weaveserver-1.1.4-py3-none-any.whl.metadata", "weaveserver-1.1.4.tar.gz", "weaveserver.ini"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in place.rglob("*") if path.is_file()} == {0o444}
     assert {stat.S_IMODE(path.stat().st_mode) for path in (place, place / "tools")} == {0o755}
     assert sorted(name for name in os.listdir(project.store / "weaveserver") if name[0] != ".") == ["1.1.4", "index.json"]

@@ -121,11 +121,11 @@ def test_status(inv):
     assert code == 0 and out.splitlines() == [
         "app:         weaveserver", "version:     1.1.3", "branch:      main", f"commit:      {head}", "changed:     nothing",
         "changelog:   CHANGELOG.md: 1.1.4 - unreleased", "last tag:    1.1.2", "remote:      origin, same",
-        f"store:       {inv.project.store}", "released:    nothing", "unfinished:  none"]
+        f"store:       {inv.project.store}", "released:    nothing", "taken back:  nothing", "unfinished:  none"]
     assert last(inv("status", "--json")[1]) == {
         "app": "weaveserver", "version": "1.1.3", "branch": "main", "commit": head, "changed": [], "last_tag": "1.1.2", "code": 0,
         "changelog": "CHANGELOG.md: 1.1.4 - unreleased", "remote": "origin, same", "store": str(inv.project.store), "released": [],
-        "unfinished": ""}
+        "taken_back": [], "unfinished": ""}
 
 
 def test_test_build_and_lock(inv):

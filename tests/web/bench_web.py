@@ -27,7 +27,7 @@ def wheel(name: str, version: str, requires: str = "", python: str = ">=3.9") ->
     raw = io.BytesIO()
     with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as out:
         for path, text in [*members.items(), (f"{stem}.dist-info/RECORD", record)]:
-            out.writestr(path, text)
+            out.writestr(zipfile.ZipInfo(path), text, zipfile.ZIP_DEFLATED)
     return f"{stem}-py3-none-any.whl", raw.getvalue()
 
 

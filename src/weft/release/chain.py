@@ -16,6 +16,7 @@ from weft.errors import Refused, UsageError, WeftError
 from weft.index import Sealed, remembered, trusted_manifest
 from weft.release import indexing, sbom, sign
 from weft.release.observe import Project
+from weft.simple import static
 from weft.values import Release, Version
 
 
@@ -54,15 +55,11 @@ def shelf(project: Project) -> indexing.Shelf:
 
 
 def name_it(project: Project, version: str) -> None:
-    """Renew the index, so that it names a version. Raises Refused where it cannot."""
+    """Have pip find a version, then renew the index, so that it names it: once it does, all is there. Raises Refused where it cannot."""
+    static.build(project.store)
     renewed = indexing.renew(shelf(project))
     if version in renewed.left:
         raise Refused(f"the index does not take {version}: {renewed.left[version]}", "see [tool.weft] signing_key and deploy/allowed_signers")
-
-
-def renew(project: Project) -> indexing.Renewed:
-    """`inv index`. Raises Refused where the key does not sign."""
-    return indexing.renew(_able(project))
 
 
 def take_back(project: Project, version: str, why: str, word: str = "yanked") -> indexing.Renewed:
@@ -72,13 +69,16 @@ def take_back(project: Project, version: str, why: str, word: str = "yanked") ->
     """
     if not why.strip():
         raise UsageError("why? A version is taken back for a reason that operators are shown", f'inv yank --version {version} --why "loses orders"')
-    chosen = _able(project)
+    chosen = able(project)
     project.store.manifest(project.app, Version(version))
     project.store.mark(project.app, version, word, why.strip())
-    return indexing.renew(chosen, {version: {word: why.strip()}})
+    renewed = indexing.renew(chosen, {version: {word: why.strip()}})
+    static.build(project.store)
+    return renewed
 
 
-def _able(project: Project) -> indexing.Shelf:
+def able(project: Project) -> indexing.Shelf:
+    """The project's shelf. Raises Refused where its key does not sign."""
     chosen = shelf(project)
     fault = sign.fault(chosen.signing)
     if fault:
@@ -91,6 +91,7 @@ def check(project: Project, version: str) -> dict[str, Any]:
     store, app = project.store, project.app
     release: Release = store.manifest(app, Version(version))
     faults = [*store.verify(app, version), *_tar(project, release), *_tag(project, release)]
+    faults += [f"the package index does not offer {name} with its bytes; `inv index` mends it" for name in static.missing(store, release)]
     chosen = shelf(project)
     signed = _told(faults, lambda: _signature(chosen, release))
     marks = _told(faults, lambda: _index(chosen, release)) or {}

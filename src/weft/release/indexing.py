@@ -34,15 +34,16 @@ class Renewed:
     left: Mapping[str, str]
 
 
-def renew(shelf: Shelf, marks: Mapping[str, Mapping[str, str]] | None = None) -> Renewed:
-    """Read the store, write the next index. marks: version -> {"yanked" or "bad": why}, to be added.
+def renew(shelf: Shelf, marks: Mapping[str, Mapping[str, str]] | None = None, mend: bool = False) -> Renewed:
+    """Read the store, write the next index. marks: version -> {"yanked" or "bad": why}, to be added.  mend: an index.json that
+    is damaged counts as none; what it said is in the store's marks, and in what this machine believed last.
 
     Two publishers at once take turns: whoever finds another index than the one read begins again. Raises Refused, or
     NeedsHands when there is no end to that.
     """
     for _ in range(_TRIES):
         raw = shelf.store.index(shelf.app)
-        before = _before(shelf, raw)
+        before = _before(shelf, b"" if mend and damaged(raw, shelf.app) else raw)
         renewed = _next(shelf, before, marks or {})
         text = renewed.index.text()
         sealed = Sealed(text, shelf.signing.index(text, shelf.app))
@@ -53,6 +54,14 @@ def renew(shelf: Shelf, marks: Mapping[str, Mapping[str, str]] | None = None) ->
         time.sleep(_PAUSE)
     raise NeedsHands(f"the index of {shelf.app} in {shelf.store} is always being written by somebody else", "inv index",
                      "the releases are published; hosts that check signatures do not take those that the index does not name")
+
+
+def damaged(raw: bytes, app: str) -> bool:
+    """Whether it is no index of this application's at all. One of a newer weft's format is whole."""
+    try:
+        return bool(raw) and Sealed.from_bytes(raw).index.app != app
+    except Refused as refusal:
+        return "is unknown to this weft" not in refusal.message
 
 
 def _before(shelf: Shelf, raw: bytes) -> list[Index]:

@@ -11,6 +11,8 @@ from weft.errors import FailedUndone, Refused
 from weft.plan import Step
 from weft.release import build, changelog, lock, lockfile, observe, run, scratch, steps, version
 from weft.release.observe import Project
+from weft.simple.static import marks_of
+from weft.stores.common import ordered
 
 
 def status(project: Project) -> dict[str, Any]:
@@ -22,7 +24,14 @@ def status(project: Project) -> dict[str, Any]:
             "branch": seen.state.branch, "commit": seen.state.head[:12],
             "changed": list(seen.state.changed), "changelog": _changelog(seen),
             "last_tag": tags.get(newest, ""), "remote": _remote(seen), "store": str(project.store),
-            "released": [str(each) for each in reversed(seen.released)][:5], "unfinished": _unfinished(seen)}
+            "released": [str(each) for each in reversed(seen.released)][:5], "taken_back": _taken_back(project),
+            "unfinished": _unfinished(seen)}
+
+
+def _taken_back(project: Project) -> list[str]:
+    """The versions with a mark against them and why, newest first; of those that the index remembers too."""
+    marks = marks_of(project.store, project.app)
+    return [f"{version} ({word}: {marks[version][word]})" for version in reversed(ordered(list(marks))) for word in sorted(marks[version], reverse=True)]
 
 
 def _changelog(seen: observe.Seen) -> str:

@@ -95,6 +95,24 @@ class Store(Protocol):
     def marks(self, app: str, version: str) -> dict[str, str]:
         """The marks of a release: word -> text."""
 
+    def marked(self, app: str) -> dict[str, dict[str, str]]:
+        """The marks of all releases of an application: version -> word -> text."""
+
+    def folder(self, app: str, version: str) -> str:
+        """Where a release's files lie below the store's root, for readers over http. Raises Refused for one that is not there."""
+
+    def page(self, name: str) -> bytes | None:
+        """A page of the package index, such as simple/shop/index.html; None when there is none."""
+
+    def pages(self, folder: str = "") -> list[str]:
+        """What lies in simple/, or in simple/FOLDER: names, folders with a '/' at the end."""
+
+    def show(self, name: str, content: bytes | None) -> None:
+        """Give a page this content, whole, whatever it had; None removes it."""
+
+    def described(self, app: str, version: str, wheel: Artifact, mend: bool = False) -> bytes | None:
+        """The .metadata beside a wheel, which `stage` puts there; None without one. mend: make it anew."""
+
 
 def open_store(url: str, root: Path) -> Any:
     """The store that `[tool.weft] artifacts` names. root: the project's directory, for relative paths.

@@ -20,6 +20,7 @@ from weft import durable
 from weft.errors import NeedsHands, Refused
 from weft.stores import common, listing
 from weft.stores.folder import Folder
+from weft.stores.shown import SIMPLE, Shown, descriptions
 from weft.stores.space import Documents
 from weft.values import Artifact, Release, Version, app_name
 
@@ -29,7 +30,7 @@ _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.ENOENT)
 _STAGING, _TRASH = ".staging-", ".trash-"
 
 
-class DirectoryStore(Documents):
+class DirectoryStore(Documents, Shown):
     """root: an absolute path; it need not be there before the first publication."""
 
     grace = common.GRACE
@@ -125,7 +126,8 @@ class DirectoryStore(Documents):
         signature: of `release.text()`, which is what manifest.json holds; "" for a release that is not signed.
         Read back and compared. Raises Refused when a file has other bytes than its artifact says, OSError for the disk.
         """
-        place.mkdir(mode=0o700, parents=True)
+        self.space.made(place.parent)
+        place.mkdir(mode=0o700)
         for artifact in release.artifacts:
             target = place / artifact.name
             target.parent.mkdir(mode=0o755, exist_ok=True)
@@ -133,6 +135,9 @@ class DirectoryStore(Documents):
             target.chmod(0o444)
             if durable.sha256(target) != artifact.sha256:
                 raise Refused(f"{files[artifact.name]} changed while it was published", "run the same command again")
+        for name, content in descriptions(release, files).items():
+            (place / name).write_bytes(content)
+            (place / name).chmod(0o444)
         durable.sync_tree(place)
         if signature:
             durable.write(place / SIGNATURE, signature, 0o444)
@@ -197,7 +202,7 @@ class DirectoryStore(Documents):
 def _strays(root: Path, place: Path, grace: float) -> list[str]:
     """Remove the temporary files of documents whose writer was killed; what was removed."""
     removed = []
-    for folder in (root, place, *root.glob(".*.d"), *place.glob(".*.d")):
+    for folder in (root, place, *root.glob(".*.d"), *place.glob(".*.d"), root / SIMPLE, *(root / SIMPLE).glob("*/")):
         for path in folder.glob(".weft-tmp-*"):
             with contextlib.suppress(OSError):
                 if time.time() - path.lstat().st_mtime >= grace:

@@ -116,7 +116,7 @@ class S3(Filesystem):
     """A small file is one request, so that one which changes meanwhile is read as it was or as it is."""
 
     def open(self, name: str, most: int) -> BinaryIO:
-        if most > common.BIGGEST_DOCUMENT:
+        if most > common.BIGGEST_PAGE:
             return super().open(name, most)
         with self._asked():
             try:
@@ -125,6 +125,23 @@ class S3(Filesystem):
                 if error.errno != errno.EINVAL or self.fs.size(self._at(name)):
                     raise
                 return BytesIO()
+
+    def replace(self, name: str, content: bytes) -> None:
+        """Pages go with their content type, a folder's page under the folder's address too: a bucket is a web server with no index files."""
+        kind, page = _kind(name), name.removesuffix("index.html")
+        with self._asked(writing=True):
+            self.fs.pipe_file(self._at(name), content, **({"ContentType": kind} if kind else {}))
+            if page != name:
+                bucket, _, key = self._at(page).partition("/")
+                self.fs.call_s3("put_object", Bucket=bucket, Key=key, Body=content, ContentType=kind)
+
+    def delete(self, name: str) -> None:
+        super().delete(name)
+        page = name.removesuffix("index.html")
+        if page != name:
+            with self._asked():
+                bucket, _, key = self._at(page).partition("/")
+                self.fs.call_s3("delete_object", Bucket=bucket, Key=key)
 
     def create(self, name: str, content: bytes) -> bool:
         for _ in range(_CONFLICTS):
@@ -135,6 +152,15 @@ class S3(Filesystem):
                     raise
                 last = error
         raise last
+
+
+def _kind(name: str) -> str:
+    """The content type of what is shown; "" leaves it to the server."""
+    if name.endswith(".html"):
+        return "text/html; charset=utf-8"
+    if name.startswith("simple/") and name.endswith("/index.json"):
+        return "application/vnd.pypi.simple.v1+json"
+    return "text/plain; charset=utf-8" if name.endswith(".metadata") else ""
 
 
 class Memory(Filesystem):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +21,18 @@ class Folder:
 
     def __init__(self, root: Path):
         self.root = root
+
+    def made(self, folder: Path) -> Path:
+        """The directory, made where it is not there. What is made inherits the root's permissions, so that whoever may publish
+        one application here may publish another, whatever the umask of the first."""
+        missing = [each for each in (folder, *folder.parents) if each.is_relative_to(self.root) and not each.exists()]
+        self.root.mkdir(parents=True, exist_ok=True)
+        for each in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                each.mkdir()
+                if each != self.root:
+                    each.chmod(stat.S_IMODE(self.root.stat().st_mode))
+        return folder
 
     def names(self, folder: str) -> list[str]:
         try:
@@ -39,7 +52,7 @@ class Folder:
 
     def create(self, name: str, content: bytes) -> bool:
         final = self.root / name
-        final.parent.mkdir(parents=True, exist_ok=True)
+        self.made(final.parent)
         part = durable.temp_name(final)
         durable.write(part, content, 0o444)
         try:
@@ -54,12 +67,12 @@ class Folder:
 
     def replace(self, name: str, content: bytes) -> None:
         final = self.root / name
-        final.parent.mkdir(parents=True, exist_ok=True)
+        self.made(final.parent)
         durable.write(final, content, 0o644)
 
     def upload(self, name: str, source: BinaryIO) -> None:
         final = self.root / name
-        final.parent.mkdir(parents=True, exist_ok=True)
+        self.made(final.parent)
         with final.open("xb") as out:
             shutil.copyfileobj(source, out, 1 << 20)
             out.flush()

@@ -20,6 +20,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from weft.errors import Refused, UsageError
 from weft.stores import common, listing
 from weft.stores.fetched import Fetched
+from weft.stores.shown import page_name
 from weft.values import Artifact, Release, Version, app_name
 
 _SECONDS = 20.0
@@ -105,6 +106,24 @@ class HttpStore:
         self.path(app, version)
         found = {word: self._read(f"{app}/{version}~{word}.json", common.BIGGEST_MANIFEST) for word in common.MARKS}
         return {word: raw.decode(errors="replace") for word, raw in found.items() if raw is not None}
+
+    def marked(self, app: str) -> dict[str, dict[str, str]]:
+        """All marks of an application's releases; each is asked for, since over http nothing can be listed."""
+        return {version: marks for version in self.versions(app) if (marks := self.marks(app, version))}
+
+    def page(self, name: str) -> bytes | None:
+        """A page of the package index; None when there is none."""
+        return self._read(page_name(name), common.BIGGEST_PAGE)
+
+    def described(self, app: str, version: str, wheel: Artifact, mend: bool = False) -> bytes | None:
+        """The .metadata beside a wheel; None where there is none."""
+        return self._read(f"{self.folder(app, version)}/{wheel.name}.metadata", common.BIGGEST_MANIFEST)
+
+    def pages(self, folder: str = "") -> list[str]:
+        raise self._read_only()
+
+    def show(self, name: str, content: bytes | None) -> None:
+        raise self._read_only()
 
     def obstacle(self, need: int) -> str:
         """Why nothing can be published here."""

@@ -21,13 +21,14 @@ from weft import durable
 from weft.errors import NeedsHands, Refused, WeftError
 from weft.stores import common, listing, space
 from weft.stores.fetched import Fetched
+from weft.stores.shown import Shown, descriptions
 from weft.values import Artifact, Release, Version, app_name
 
 _COMMIT = "~release.json"
 _STAGED = re.compile(r"(?P<version>[^~]+)~(?P<when>[0-9a-f]{8,12})-[0-9a-f]{12}", re.ASCII)
 
 
-class KeyedStore(space.Documents):
+class KeyedStore(space.Documents, Shown):
     """shown: the address without secrets."""
 
     grace = common.GRACE
@@ -119,6 +120,8 @@ class KeyedStore(space.Documents):
                 raise Refused(f"{files[artifact.name]} changed while it was published", "run the same command again")
             with files[artifact.name].open("rb") as source:
                 self.space.upload(f"{folder}/{artifact.name}", source)
+        for name, content in descriptions(release, files).items():
+            self.space.replace(f"{folder}/{name}", content)
         faults = self._faults(folder, release, f"{self.shown}/{folder}")
         if faults:
             raise Refused("\n".join(["what was uploaded came back changed:", *faults]), "run the same command again")

@@ -50,6 +50,22 @@ def keep(store: Any, app: str) -> None:
     raise Refused(f"{store}/{common.LISTING} is written by too many at once", "run the same command again")
 
 
+def mend(store: Any) -> dict[str, str]:
+    """Write it anew for all applications. "shop 1.0" -> why it is not listed, where a release's folder cannot be told."""
+    for _ in range(100):
+        before, listing, left = store.get(common.LISTING), {}, {}
+        for app in store.apps():
+            listing[app] = {}
+            for version in store.versions(app):
+                try:
+                    listing[app][version] = store.folder(app, version)
+                except Refused as refusal:
+                    left[f"{app} {version}"] = refusal.message
+        if text(listing) == before or store.put_if(common.LISTING, text(listing), before):
+            return left
+    raise Refused(f"{store}/{common.LISTING} is written by too many at once", "run the same command again")
+
+
 def _readable(raw: bytes | None, store: Any) -> Listing:
     """What was damaged is written anew."""
     try:

@@ -16,7 +16,7 @@ from weft.values import app_name
 KEPT = 32
 """Links of a chain that are kept: nobody is overtaken by so many between its look and its link."""
 _PATIENCE = 100
-_TEMP = ".weft-tmp-"
+TEMP = ".weft-tmp-"
 
 
 class Space(Protocol):
@@ -53,7 +53,7 @@ def read(space: Space, name: str, most: int, where: Any) -> bytes:
 def temp(name: str) -> str:
     """A hidden sibling of a name."""
     folder, slash, last = name.rpartition("/")
-    return f"{folder}{slash}{_TEMP}{last}.{secrets.token_hex(6)}"
+    return f"{folder}{slash}{TEMP}{last}.{secrets.token_hex(6)}"
 
 
 def first(space: Space, name: str, content: bytes) -> bool:

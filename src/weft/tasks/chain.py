@@ -60,15 +60,19 @@ def yank(c, version=None, why="", json=False):
 @shell.command
 def index(c, json=False):
     """
-    Write the index of releases anew, under the next serial: inv index
+    Mend what the store shows beside its releases: listing.json and the package index simple/ of all applications, and, under
+    the next serial, index.json of this one: inv index
     """
-    from weft.release import chain
-    renewed = chain.renew(_project())
+    from weft.release import repair
+    done = repair.repair(_project())
+    left = {**{f"{done.renewed.index.app} {version}": reason for version, reason in done.renewed.left.items()}, **done.left}
     if not json:
-        print(f"{renewed.index.app}: serial {renewed.index.serial}, {len(renewed.index.versions)} versions, good until {renewed.index.expires}")
-        for version, reason in renewed.left.items():
-            print(f"left out: {version}: {reason}")
-    return _said(renewed)
+        index = done.renewed.index
+        print(f"{index.app}: serial {index.serial}, {len(index.versions)} versions, good until {index.expires}\n"
+              f"simple/: {done.projects} projects")
+        print(*(f"{app}: {said}" for app, said in done.others.items()), *(f"left out: {name}: {reason}" for name, reason in left.items()),
+              sep="\n", end="\n" if done.others or left else "")
+    return {**_said(done.renewed), "projects": done.projects, "others": dict(done.others), "left_out": left}
 
 
 def _said(renewed: Any) -> dict[str, Any]:

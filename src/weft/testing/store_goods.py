@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import sys
 import threading
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -13,6 +15,17 @@ from weft.values import Artifact, Release
 
 APP = "shop"
 _WHEEL, _CLICK = "shop-{}-py3-none-any.whl", "wheelhouse/click-8.0-py3-none-any.whl"
+
+
+METADATA = b"Metadata-Version: 2.1\nName: shop\nVersion: 1.1.4\nRequires-Python: >=3.9\n"
+
+
+def real_wheel() -> bytes:
+    """The bytes of a wheel with that metadata."""
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w") as out:
+        out.writestr(zipfile.ZipInfo("shop-1.1.4.dist-info/METADATA"), METADATA)
+    return raw.getvalue()
 
 
 class Goods:

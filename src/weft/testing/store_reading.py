@@ -10,7 +10,7 @@ from typing import Any, Callable
 import pytest
 
 from weft.errors import Refused, UsageError
-from weft.testing.store_goods import Goods, together
+from weft.testing.store_goods import METADATA, Goods, real_wheel, together
 
 _BIG = 9 << 20
 
@@ -140,6 +140,25 @@ class ReadingSuite:
         assert store.marks("shop", "1.1.4") == {}
         assert library.mark("shop", "1.1.4", "yanked", "it leaks")
         assert store.marks("shop", "1.1.4") == {"yanked": "it leaks"} and store.verify("shop", "1.1.4") == []
+        assert store.marked("shop") == {"1.1.4": {"yanked": "it leaks"}}
+
+    def test_pages_of_the_package_index_are_read(self, store, library):
+        assert store.page("simple/index.html") is None and store.page("simple/shop/index.json") is None
+        for content in (b"one", b"two, and longer", b""):
+            library.show("simple/shop/index.html", content)
+            assert store.page("simple/shop/index.html") == content
+
+    def test_a_wheel_s_metadata_lies_beside_it(self, store, library, goods):
+        made = goods(content=real_wheel())
+        made.publish(library)
+        assert store.described("shop", "1.1.4", made.wheel) == METADATA
+        assert store.described("shop", "1.1.4", made.release.artifacts[1]) is None, "that one is no wheel, whatever its name says"
+        assert store.verify("shop", "1.1.4") == []
+
+    @pytest.mark.parametrize("name", ["simple", "simple/", "simple/../x.html", "shop/index.html", "simple/a/b/x.html", "/simple/x.html", "simple/X"])
+    def test_names_of_pages_are_checked(self, store, name):
+        with pytest.raises(UsageError):
+            store.page(name)
 
 
 class ReadOnlySuite(ReadingSuite):
@@ -150,7 +169,8 @@ class ReadOnlySuite(ReadingSuite):
         assert store.obstacle(1) == f"{store} is read-only"
         for act in (lambda: made.stage(store), lambda: store.publish(tmp_path, "shop", "1.1.4"), lambda: store.sweep("shop"),
                     lambda: store.stage(tmp_path, made.release, made.files), lambda: store.put_if("index.json", b"", None),
-                    lambda: store.put_index("shop", b"", b"x"), lambda: store.mark("shop", "1.1.4", "bad", "")):
+                    lambda: store.put_index("shop", b"", b"x"), lambda: store.mark("shop", "1.1.4", "bad", ""),
+                    lambda: store.show("simple/index.html", b""), lambda: store.pages()):
             with pytest.raises(Refused, match="is read-only"):
                 act()
         assert store.staged(tmp_path) is False and store.discard(tmp_path) is None

@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from weft.errors import NeedsHands, Refused, UsageError, WeftError
-from weft.testing.store_goods import Dying, Killed, together
+from weft.testing.store_goods import METADATA, Dying, Killed, real_wheel, together
 from weft.testing.store_reading import ReadingSuite, ReadOnlySuite
 
 __all__ = ["ReadOnlySuite", "ReadingSuite", "StoreSuite"]
@@ -202,6 +202,43 @@ class StoreSuite(ReadingSuite):
             store.mark("shop", "2.0", "bad", "")
         with pytest.raises(UsageError, match="'nice' is not a mark"):
             store.mark("shop", "1.0", "nice", "")
+
+    def test_pages_are_shown_and_removed(self, place, store):
+        assert store.pages() == [] and store.pages("shop") == []
+        store.show("simple/shop/index.html", b"one")
+        store.show("simple/index.html", b"all")
+        other = self.opened(place)
+        assert (other.pages(), other.pages("shop")) == (["index.html", "shop/"], ["index.html"])
+        store.show("simple/shop/index.html", None)
+        store.show("simple/shop/index.html", None)
+        assert other.page("simple/shop/index.html") is None and other.pages("shop") == [] and other.page("simple/index.html") == b"all"
+        assert store.apps() == [] and store.sweep("shop", 0.0) == []
+        for content in (None, b""):
+            with pytest.raises(UsageError):
+                store.show("shop/1.0/manifest.json", content)
+
+    def test_a_page_is_seen_whole(self, place):
+        writer, reader, texts = self.opened(place), self.opened(place), [letter * 50_000 for letter in (b"a", b"b")]
+        writer.show("simple/index.html", texts[0])
+        seen = together(2, lambda number: {reader.page("simple/index.html") for _ in range(20)} if number
+                        else [writer.show("simple/index.html", texts[turn % 2]) for turn in range(20)])[1]
+        assert seen and seen <= set(texts)
+
+    def test_a_wheel_s_metadata_is_made_again(self, place, store, goods):
+        made = goods(content=real_wheel())
+        made.publish(store)
+        self.spoil(place, f"{made.wheel.name}.metadata", None)
+        assert store.described("shop", "1.1.4", made.wheel) is None
+        assert store.described("shop", "1.1.4", made.wheel, mend=True) == METADATA == store.described("shop", "1.1.4", made.wheel)
+        assert store.described("shop", "1.1.4", made.release.artifacts[1], mend=True) is None
+
+    def test_marks_of_several_releases(self, store, goods):
+        for version in ("1.0", "1.1", "1.2"):
+            goods(version).publish(store)
+        assert store.marked("shop") == {} == store.marked("other")
+        for version, word in (("1.0", "bad"), ("1.0", "yanked"), ("1.2", "yanked")):
+            store.mark("shop", version, word, f"{word} {version}")
+        assert store.marked("shop") == {"1.0": {"bad": "bad 1.0", "yanked": "yanked 1.0"}, "1.2": {"yanked": "yanked 1.2"}}
 
     def test_errors_are_of_the_family(self, store):
         with pytest.raises(WeftError) as error:

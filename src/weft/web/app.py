@@ -12,11 +12,12 @@ from typing import Any, Callable, Iterable, Mapping
 from urllib.parse import parse_qs, quote
 
 import weft
+from weft.simple.offers import normal
 from weft.stores import open_store
 from weft.values import Artifact
 from weft.web import pages, settings as settings_, simple
 from weft.web.answer import TEXT, Answer, redirect, send
-from weft.web.catalogue import BROKEN, Catalogue, Entry, normal, reason
+from weft.web.catalogue import BROKEN, Catalogue, Entry, reason
 
 _KINDS = {".whl": "application/octet-stream", ".gz": "application/gzip", ".json": "application/json"}
 _FOREVER = "public, max-age=31536000, immutable"  # a published file is never replaced
@@ -117,10 +118,10 @@ class Request:
             return Answer(simple.refused().encode(), TEXT, 406, (("Vary", "Accept"),))
         if name != normal(name):
             return self.moved("simple", normal(name))
-        projects = self.catalogue.projects()
-        if name and name not in projects:
+        listed = self.catalogue.listed()
+        if name and name not in listed.projects:
             return None
-        body = simple.project(name, projects[name], self.catalogue, kind) if name else simple.projects(sorted(projects), kind)
+        body = simple.project(name, listed.projects[name], listed, kind) if name else simple.projects(list(listed.projects), kind)
         kind += "; charset=utf-8" if kind == simple.PLAIN else ""
         return Answer(body, kind, headers=(("Vary", "Accept"), ("Content-Security-Policy", "default-src 'none'")))
 

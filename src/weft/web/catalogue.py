@@ -2,66 +2,34 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Iterator, Mapping
 
 from weft.errors import WeftError
+from weft.simple import offers as offers_
+from weft.simple.offers import Offer
+from weft.simple.static import marks_of
+from weft.stores import wheels
 from weft.values import Artifact, Release
-from weft.web import wheels
 
 # What a damaged or vanished release raises: ValueError holds bad JSON, RecursionError JSON nested out of reason.
 BROKEN = (WeftError, OSError, ValueError, RecursionError)
 
 
-def normal(name: str) -> str:
-    """A project's name as PEP 503 normalises it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 @dataclass(frozen=True)
 class Entry:
-    """One version in the store: its manifest, or what is wrong with it."""
+    """One version in the store: its manifest, or what is wrong with it. marks: "yanked" or "bad" -> why."""
 
     app: str
     version: str
     release: Release | None = None
     fault: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def size(self) -> int:
         """Bytes of all its files together."""
         return sum(each.size for each in self.release.artifacts) if self.release else 0
-
-
-@dataclass(frozen=True)
-class Offer:
-    """A file that pip may install: the project's own sdist and wheel, or a wheel of its wheelhouse."""
-
-    entry: Entry
-    artifact: Artifact
-
-    @property
-    def filename(self) -> str:
-        return self.artifact.basename
-
-    @property
-    def path(self) -> tuple[str, ...]:
-        return (self.entry.app, self.entry.version, *self.artifact.name.split("/"))
-
-    @property
-    def project(self) -> str:
-        return normal(self._parts()[0])
-
-    @property
-    def version(self) -> str:
-        return self._parts()[1]
-
-    def _parts(self) -> tuple[str, str]:
-        """A wheel is name-version-tags.whl, an sdist name-version.tar.gz; the name has no '-' in either."""
-        stem = re.sub(r"\.(whl|tar\.gz|zip)$", "", self.filename)
-        parts = stem.split("-") if self.filename.endswith(".whl") else stem.rsplit("-", 1)
-        return parts[0], parts[1] if len(parts) > 1 else ""
 
 
 class Catalogue:
@@ -77,57 +45,38 @@ class Catalogue:
 
     def entries(self, app: str) -> list[Entry]:
         """Newest first."""
-        return [self._entry(app, str(version)) for version in reversed(list(self.store.versions(app)))]
+        marks = self._marks(app)
+        return [self._entry(app, str(version), marks) for version in reversed(list(self.store.versions(app)))]
 
     def entry(self, app: str, version: str) -> Entry | None:
         """None for what the store does not list: the names of a request reach the store no other way."""
         if app not in self.apps() or version not in [str(each) for each in self.store.versions(app)]:
             return None
-        return self._entry(app, version)
+        return self._entry(app, version, self._marks(app))
 
-    def _entry(self, app: str, version: str) -> Entry:
+    def _marks(self, app: str) -> Mapping[str, Mapping[str, str]]:
+        return marks_of(self.store, app)
+
+    def _entry(self, app: str, version: str, marks: Mapping[str, Mapping[str, str]]) -> Entry:
         try:
-            return Entry(app, version, _texts(self.store.manifest(app, version)))
+            return Entry(app, version, _texts(self.store.manifest(app, version)), marks=marks.get(version, {}))
         except BROKEN as error:
-            return Entry(app, version, fault=reason(error))
+            return Entry(app, version, fault=reason(error), marks=marks.get(version, {}))
 
-    def projects(self) -> dict[str, list[Offer]]:
-        """What the package index lists, by normalised name, the oldest offer of each file.
+    def listed(self) -> Listed:
+        """What the package index lists now."""
+        return Listed(self, [entry for app in self.apps() for entry in self.entries(app)])
 
-        Two releases may hold one file name with different bytes; both are offered, and a lock's hash tells them apart.
-        """
-        found: dict[str, dict[tuple[str, str], Offer]] = {}
-        for offer in self._offers():
-            files = found.setdefault(offer.project, {})
-            key = (offer.filename, offer.artifact.sha256)
-            if key not in files or offer.entry.release.created < files[key].entry.release.created:
-                files[key] = offer
-        return {name: sorted(files.values(), key=lambda o: (o.filename, o.entry.release.created))
-                for name, files in found.items()}
-
-    def _offers(self):
-        for app in self.apps():
-            for entry in self.entries(app):
-                for artifact in entry.release.of_kind("sdist", "wheel", "dependency") if entry.release else ():
-                    yield Offer(entry, artifact)
-
-    def core(self, offer: Offer) -> wheels.Core | None:
+    def core(self, entry: Entry, artifact: Artifact) -> wheels.Core | None:
         """A wheel's core metadata, remembered by the wheel's digest; None for an sdist or a wheel that is damaged."""
-        known = self._cores.get(offer.artifact.sha256)
-        if known or not offer.filename.endswith(".whl"):
+        known = self._cores.get(artifact.sha256)
+        if known or not artifact.name.endswith(".whl"):
             return known
         try:
-            known = self._cores[offer.artifact.sha256] = wheels.core(self.metadata(offer.entry, offer.artifact))
+            known = self._cores[artifact.sha256] = wheels.core(self.metadata(entry, artifact))
         except BROKEN:
             return None
         return known
-
-    def requires_python(self, offer: Offer) -> str:
-        """Which Pythons a file is for, "" for any. An sdist's is its release's wheel's, which was built from it."""
-        if offer.artifact.kind == "sdist":
-            offer = Offer(offer.entry, offer.entry.release.of_kind("wheel")[0])
-        known = self.core(offer)
-        return known.requires_python if known else ""
 
     def metadata(self, entry: Entry, artifact: Artifact) -> bytes:
         """The METADATA inside a wheel. Raises OSError, WeftError or ValueError."""
@@ -137,6 +86,32 @@ class Catalogue:
     def open(self, entry: Entry, artifact: Artifact) -> BinaryIO:
         """The file's bytes, to be closed by the caller. Raises WeftError where the store has lost or changed it."""
         return self.store.open(entry.app, entry.version, artifact)
+
+
+class Listed:
+    """The offers of a catalogue's entries by project, and what their page says of them."""
+
+    def __init__(self, catalogue: Catalogue, entries: list[Entry]):
+        self._catalogue = catalogue
+        self._entries = {(entry.app, entry.version): entry for entry in entries if entry.release}
+        self._marks = {(entry.app, entry.version): entry.marks for entry in entries}
+        self.projects = offers_.projects(self._offers())
+
+    def _offers(self) -> Iterator[Offer]:
+        for (app, version), entry in self._entries.items():
+            yield from offers_.of(entry.release, f"{app}/{version}")
+
+    def core(self, offer: Offer) -> wheels.Core | None:
+        return self._catalogue.core(self._entries[offer.app, offer.release], offer.artifact)
+
+    def requires_python(self, offer: Offer) -> str:
+        """An sdist's is its release's wheel's, which was built from it."""
+        entry = self._entries[offer.app, offer.release]
+        known = self._catalogue.core(entry, entry.release.of_kind("wheel")[0] if offer.artifact.kind == "sdist" else offer.artifact)
+        return known.requires_python if known else ""
+
+    def yanked(self, offer: Offer) -> str | None:
+        return offers_.reason(offer, self._marks.get((offer.app, offer.release), {}))
 
 
 def reason(error: BaseException) -> str:

@@ -12,8 +12,9 @@ from typing import Mapping, Sequence
 from urllib.parse import quote
 
 import weft
+from weft.simple.offers import normal
 from weft.values import Artifact
-from weft.web.catalogue import Entry, normal
+from weft.web.catalogue import Entry
 from weft.web.markup import Html, changelog, fill, join
 
 STYLE = files("weft.web").joinpath("style.css").read_text(encoding="utf-8")
@@ -52,7 +53,7 @@ $fault
 
 _COMMANDS = """<h3>Use it</h3>
 <div class="label">Deploy it from the project, all hosts of its environment:</div>
-<pre>fab deploy --version $version</pre>
+<pre>fab deploy --version $version$force</pre>
 <div class="label">Install it from this index alone, with no other:</div>
 <pre>$pip</pre>"""
 
@@ -104,8 +105,9 @@ def version(place: Place, entry: Entry) -> bytes:
     if entry.release is None:
         return _page(place, heading, _fault(f"This release cannot be used: {entry.fault}"), "", trail)
     body = join([
+        _taken_back(entry),
         fill('<section class="card">$notes</section>', notes=_notes(entry)),
-        fill(_COMMANDS, version=entry.version, pip=pip_command(place, entry)),
+        fill(_COMMANDS, version=entry.version, pip=pip_command(place, entry), force="".join(f" --force-{mark}" for mark in entry.marks)),
         _table(place, entry, "The release", lambda a: a.kind not in ("dependency", "installer")),
         _table(place, entry, "Its dependencies", lambda a: a.kind == "dependency"),
         _table(place, entry, "What installs it on a host", lambda a: a.kind == "installer"),
@@ -136,18 +138,20 @@ def _page(place: Place, heading: str, body: Html, lead: str = "", trail: Sequenc
 
 
 def _card(place: Place, app: str, entries: Sequence[Entry]) -> Html:
-    good = next((entry for entry in entries if entry.release), None)
+    good = next((entry for entry in entries if entry.release and not entry.marks), None)
     latest = fill('<a class="version" href="$href">$version</a> <span class="facts">$facts</span>', version=good.version,
                   href=place.href(app, good.version), facts=_facts(good)) if good else Html()
     broken = [entry for entry in entries if not entry.release]
-    faults = join(_fault(f"{entry.version} cannot be used: {entry.fault}") for entry in broken[:3])
+    newer = entries[:entries.index(good)] if good else entries
+    faults = join([*(_fault(f"{entry.version} cannot be used: {entry.fault}") for entry in broken[:3]),
+                   *(_taken_back(entry, f"{entry.version} was ") for entry in [each for each in newer if each.marks][:3])])
     others = join((_link(place, entry) for entry in entries[:12] if entry is not good), "")
     return fill(_CARD, app=app, href=place.href(app), latest=latest, fault=faults, notes=_notes(good) if good else Html(),
                 others=join([others, fill('<a href="$href">all of $app</a>', href=place.href(app), app=app)], ""))
 
 
 def _link(place: Place, entry: Entry) -> Html:
-    return fill('<a$broken href="$href">$version</a>', broken=Html() if entry.release else Html(' class="broken"'),
+    return fill('<a$broken href="$href">$version</a>', broken=Html() if entry.release and not entry.marks else Html(' class="broken"'),
                 href=place.href(entry.app, entry.version), version=entry.version)
 
 
@@ -155,7 +159,7 @@ def _version(place: Place, entry: Entry, opened: bool) -> Html:
     return fill('<details$open><summary><a class="version" href="$href">$version</a> <span class="facts">$facts</span>'
                 "</summary>$notes</details>", open=Html(" open") if opened or entry.fault else Html(), facts=_facts(entry),
                 href=place.href(entry.app, entry.version), version=entry.version,
-                notes=_fault(f"cannot be used: {entry.fault}") if entry.fault else _notes(entry))
+                notes=_fault(f"cannot be used: {entry.fault}") if entry.fault else join([_taken_back(entry), _notes(entry)]))
 
 
 def _notes(entry: Entry) -> Html:
@@ -177,6 +181,12 @@ def _row(place: Place, entry: Entry, artifact: Artifact) -> Html:
 
 def _fault(text: str) -> Html:
     return fill('<div class="fault">$text</div>', text=text)
+
+
+def _taken_back(entry: Entry, whose: str = "") -> Html:
+    """What stands against a release; pip, uv and fab pass it over."""
+    said = {"yanked": "taken back", "bad": "marked bad"}
+    return join(_fault(f"{whose}{said[mark]}{why and ': '}{why}") for mark, why in sorted(entry.marks.items(), reverse=True))
 
 
 def _facts(entry: Entry) -> str:
