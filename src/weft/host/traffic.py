@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, Sequence
@@ -22,6 +23,8 @@ _LEAST = 3
 """Fewer errors than this blame nobody."""
 _SURE = 1.645
 """How sure: 95 in 100, one-sided."""
+_SETTLES = 5.0
+"""Seconds after a reload in which processes come and go."""
 _APART = 500
 """Ticks of a hundredth of a second between processes that were not started together."""
 
@@ -85,13 +88,16 @@ class Watcher:
     def __init__(self, layout: Layout, slots: Sequence[str], pidfile: str, uid: int, flipped: float):
         self.layout, self.pidfile, self.uid, self.flipped = layout, pidfile, uid, flipped
         self.new, self.old = slots
+        self.quiet = 0.0
         self._begin()
         self.borne = replaced(self.running[self.old])
 
     def _begin(self) -> None:
         self.parent = processes.parent_pid(self.pidfile)
-        self.running = {slot: {m.pid for m in processes.marks(self.layout, slot, self.parent, self.uid) if m.state == "ready"}
-                        for slot in (self.new, self.old)}
+        self.running = {self.new: self._marked(self.new, "ready"), self.old: self._marked(self.old)}
+
+    def _marked(self, slot: str, *states: str) -> set[int]:
+        return {m.pid for m in processes.marks(self.layout, slot, self.parent, self.uid) if not states or m.state in states}
 
     def requests(self) -> tuple[Seen, Seen]:
         """(before, after)."""
@@ -100,17 +106,24 @@ class Watcher:
                 count(lines, f"{self.layout.app}-{self.new}", self.flipped))
 
     def deaths(self) -> int:
-        """Processes of the new slot that are gone. When those of the old one went too, somebody reloaded the server."""
-        alive = processes.children(self.parent, self.uid)
-        gone = {slot: pids - alive for slot, pids in self.running.items()}
-        if processes.parent_pid(self.pidfile) != self.parent or (self.running[self.old] and gone[self.old] == self.running[self.old]):
+        """Processes of the new slot that are gone; 0 while, and a little after, somebody reloads the server."""
+        if self._reloaded():
+            self.quiet = time.monotonic() + _SETTLES
+        if time.monotonic() < self.quiet:
             self._begin()
             return 0
-        return len(gone[self.new])
+        return len(self.running[self.new] - processes.children(self.parent, self.uid))
+
+    def _reloaded(self) -> bool:
+        """A reload replaces the processes of both slots; nothing else touches those of the old one during a trial."""
+        return processes.parent_pid(self.pidfile) != self.parent or self._marked(self.old) != self.running[self.old]
 
     def fault(self, max_errors: float) -> str:
         """Why the new release is to blame by now; "" if it is not."""
         died = self.deaths()
+        if died > self.borne:
+            time.sleep(1)  # a reload may have ended these first
+            died = self.deaths()
         if died > self.borne:
             return f"{died} of {len(self.running[self.new])} processes died after the switch" + (
                 f"; {self.borne} of the release before had" if self.borne else "")
