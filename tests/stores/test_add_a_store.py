@@ -47,9 +47,9 @@ def test_a_store_that_replaces_does_not_pass(package):
 
 
 def test_an_unknown_kind_lists_it(package):
-    done = run(package, "-c", "from weft.stores import open_store\nopen_store('ftp://x/y', None)")
-    assert "known" not in done.stdout and "unknown kind 'ftp'" in done.stderr
-    done = run(package, "-c", "from weft.stores import open_store\ntry:\n    open_store('ftp://x/y', None)\n"
+    done = run(package, "-c", "from weft.stores import open_store\nopen_store('gopher://x/y', None)")
+    assert "known" not in done.stdout and "unknown kind 'gopher'" in done.stderr
+    done = run(package, "-c", "from weft.stores import open_store\ntry:\n    open_store('gopher://x/y', None)\n"
                               "except Exception as error:\n    print(error.hint)")
     assert done.stdout == "known: a directory, file://, http://, https://, memory://, s3://, sftp://, sqlite://\n"
 

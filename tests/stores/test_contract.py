@@ -1,5 +1,7 @@
 """Every store of weft's own under the one suite, over the real thing: a disk, an S3 server, an sshd, a web server."""
 
+import errno
+import fcntl
 import itertools
 import os
 
@@ -42,6 +44,30 @@ class TestFileUrl(OnDisk):
         return open_store(f"file://{place}", place)
 
 
+class TestDirectoryLikeNfs(OnDisk):
+    """A server that answers late: each link and each rename of a directory is asked for twice, and the second answer, an error, is the
+    one that arrives. There are no locks at all."""
+
+    @pytest.fixture(autouse=True)
+    def nfs(self, monkeypatch):
+        def no_locks(*_):
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+        def twice(call, applies):
+            def ask(first, second, **words):
+                call(first, second, **words)
+                if applies(second):
+                    call(first, second, **words)
+            return ask
+        for name in ("flock", "lockf", "fcntl"):
+            monkeypatch.setattr(fcntl, name, no_locks)
+        monkeypatch.setattr(os, "link", twice(os.link, lambda path: True))
+        monkeypatch.setattr(os, "rename", twice(os.rename, os.path.isdir))
+
+    def opened(self, place):
+        return DirectoryStore(place)
+
+
 class TestKeyedFolder(OnDisk):
     """The layout of S3 and SFTP, on a disk."""
 
@@ -62,6 +88,19 @@ class TestMemory(StoreSuite):
         fs = self.opened(place).space.fs
         (path,) = [each for each in fs.find("/" + place.partition("://")[2]) if each.endswith(f"/{name}")]
         fs.rm_file(path) if content is None else fs.pipe_file(path, content)
+
+
+class TestAnyFilesystem(OnDisk):
+    """One of fsspec's that nobody told weft of, and that has folders: its create-only is link(2)."""
+
+    @pytest.fixture(autouse=True)
+    def registered(self):
+        from tests.stores import filesystems
+        with filesystems.registered(filesystems.Linking):
+            yield
+
+    def opened(self, place):
+        return open_store(f"linking://{place}", None)
 
 
 @pytest.fixture(scope="class")

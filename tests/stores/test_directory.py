@@ -198,7 +198,7 @@ def test_open_store(tmp_path):
 
 
 @pytest.mark.parametrize("url, lines", [
-    ("ftp://host/x", ["artifact store 'ftp://host/x': unknown kind 'ftp'", f"next: known: {KNOWN}"]),
+    ("gopher://host/x", ["artifact store 'gopher://host/x': unknown kind 'gopher'", f"next: known: {KNOWN}"]),
     ("file://host/x", ["artifact store 'file://host/x' names a host; a file:// address has none", "next: write file:///absolute/path"]),
     ("", ["the artifact store has no name", f"next: set artifacts in [tool.weft]; known: {KNOWN}"])])
 def test_unknown_stores(tmp_path, url, lines):

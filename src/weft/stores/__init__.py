@@ -3,7 +3,7 @@
 A store is published to with `staging` (a name), `stage` (everything is there, nothing is visible), `publish` (one atomic
 act that never replaces); read with `versions`, `manifest`, `open`. `weft.testing.store_suite` holds every store to that.
 
-A kind of store is a module here, or anybody's entry point in the group `weft.stores`: its name is the scheme, and it is
+A kind of store is a module here, a filesystem of fsspec's where that is installed, or anybody's entry point in the group `weft.stores`: its name is the scheme, and it is
 called with the address and the project's directory. docs/how-to/add-a-store.md shows one.
 """
 
@@ -137,6 +137,9 @@ def _kind(scheme: str, url: str) -> Any:
         return importlib.import_module(BUILT_IN[scheme]).open_url
     found = _others().get(scheme)
     if found is None:
+        from weft.stores import filesystem
+        if filesystem.known(scheme):
+            return filesystem.open_url
         raise UsageError(f"artifact store {public(url)!r}: unknown kind {scheme!r}", f"known: {_known()}")
     try:
         return found.load()

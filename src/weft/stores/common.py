@@ -6,7 +6,7 @@ import json
 import os
 import re
 from typing import Any, Sequence
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from weft.errors import Refused, UsageError
 from weft.values import Release, Version, app_name
@@ -96,7 +96,7 @@ def public(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")
     user = host[0].partition(":")[0]
-    return urlunsplit((parts.scheme, f"{user}@{host[2]}" if user else host[2], parts.path.rstrip("/"), "", ""))
+    return f"{parts.scheme}://{f'{user}@' if user else ''}{host[2]}{parts.path.rstrip('/')}"
 
 
 def scrubbed(text: str) -> str:

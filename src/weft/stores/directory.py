@@ -181,8 +181,9 @@ class DirectoryStore(Documents, Shown):
             path = place / name
             if name.startswith((_STAGING, _TRASH)) and _age(path) >= grace:
                 trash = path if name.startswith(_TRASH) else place / f"{_TRASH}{secrets.token_hex(6)}"
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError):  # NFS may have done it, and say that it is not there
                     os.rename(path, trash)
+                with contextlib.suppress(OSError):
                     shutil.rmtree(trash)
                     removed.append(str(path))
         return removed + _strays(self.root, place, grace)
