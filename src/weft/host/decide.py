@@ -5,6 +5,7 @@ from __future__ import annotations
 from weft.errors import Refused
 from weft.host.state import Fault, HostState
 from weft.plan import Plan, Step
+from weft.servers.before import RELEASE as BEFORE
 from weft.values import Generation, Release
 
 # Room that stays free after a deploy, in bytes: an unpacked wheel takes about four times its size with byte code.
@@ -67,6 +68,8 @@ def _dependencies(release: Release) -> str:
 def activate(state: HostState, generation: Generation) -> Plan:
     """Warm and check in the idle slot, flip, watch. Everything before the commit is invisible to users."""
     slot, steps = state.idle, []
+    if generation.release == BEFORE:
+        return _activate_before(state)
     warm = state.slots.get(slot) == generation.number
     if not warm:
         steps.append(Step("point", f"point slot {slot} at generation {generation.number}",
@@ -80,6 +83,14 @@ def activate(state: HostState, generation: Generation) -> Plan:
     steps.append(Step("flip", f"switch to slot {slot}", {"slot": slot, "generation": generation.number}, commit=True))
     steps.append(Step("watch", "watch the answers of the site", {"release": generation.release}))
     return Plan(state.host, str(state.live), generation.release, tuple(steps))
+
+
+def _activate_before(state: HostState) -> Plan:
+    """Let the site that was here before weft answer again: it has run all the time."""
+    return Plan(state.host, str(state.live), BEFORE, (
+        Step("door", f"ask the site in {state.adopted} at its door", {"slot": BEFORE, "release": BEFORE}),
+        Step("flip", f"switch to the site in {state.adopted}", {"slot": BEFORE, "generation": 0}, commit=True),
+        Step("watch", "watch the answers of the site", {"release": BEFORE})))
 
 
 def next_number(state: HostState) -> int:
@@ -104,7 +115,7 @@ def rollback_target(state: HostState, to: str) -> Generation:
 
     Never by file time. Raises Refused with the versions that the host can go back to."""
     live = state.generation(state.live)
-    able = [g for g in state.generations if g.number and g.release in state.sealed and g.status == "good"
+    able = [g for g in state.generations if _there(state, g) and g.status == "good"
             and (live is None or g.number != live.number)]
     choices = ", ".join(dict.fromkeys(g.version for g in able)) or "none"
     if to:
@@ -134,9 +145,16 @@ def _way_back(state: HostState, live: Generation | None) -> Generation | None:
     while at and at.previous not in seen:
         seen.add(at.previous)
         at = state.generation(at.previous)
-        if at and at.number and at.status == "good" and at.release in state.sealed:
+        if at and at.status == "good" and _there(state, at):
             return at
     return None
+
+
+def _there(state: HostState, generation: Generation) -> bool:
+    """Whether a generation can be served again; the placeholder is no release."""
+    if generation.release == BEFORE:
+        return bool(state.adopted)
+    return bool(generation.number and generation.release in state.sealed)
 
 
 def stale(state: HostState, base: int | None) -> None:

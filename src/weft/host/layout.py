@@ -98,6 +98,11 @@ class Layout:
         return self.state / "index-serial"
 
     @property
+    def adopted(self) -> Path:
+        """The site that answered here before weft, as set-up found it."""
+        return self.state / "adopted.json"
+
+    @property
     def trial(self) -> Path:
         """The pending generation and when it goes back by itself."""
         return self.state / "trial.json"

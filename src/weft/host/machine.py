@@ -21,6 +21,7 @@ from weft.host.state import Fault, HostState
 from weft.host.work import Work
 from weft.journal import Journal
 from weft.plan import Plan
+from weft.servers import before
 from weft.values import Generation, Release
 
 
@@ -52,6 +53,8 @@ class Machine:
         """For messages: what this host serves now."""
         state = self.state()
         live = state.generation(state.live)
+        if live and live.release == before.RELEASE:
+            return f"the site that was here before weft ({state.adopted}) is served"
         if not live or not live.number:
             return "no release is served, the placeholder answers"
         return f"{live.version} (generation {live.number}) is served"
@@ -123,6 +126,7 @@ class Machine:
         state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.locked():
             did = setup.prepare(self.work, self.request.deploy_user, self.request.authorized_key)
+            self.site = self.work.site
             did += trust.install(self.layout, *self.request.signers)
             recover.keep_site(self.layout, self.request.said_site)
             setup.show_ini(self.work)

@@ -19,7 +19,7 @@ from weft.durable import sha256
 from weft.host import health, processes
 from weft.host.layout import Layout, seal
 from weft.host.state import Fault, HostState
-from weft.servers import SLOTS, Site, find
+from weft.servers import SLOTS, Site, before, find
 from weft.values import Generation
 
 
@@ -27,20 +27,20 @@ def observe(layout: Layout, site: Site) -> HostState:
     """Everything the decisions need, in one pass."""
     set_up = layout.entry.exists() and layout.live.is_symlink() and (layout.state / "site.json").exists()
     slot = os.path.basename(os.readlink(layout.live)) if set_up else ""
-    slots = {s: slot_generation(layout, s) for s in SLOTS} if set_up else {}
+    slots = {s: slot_generation(layout, s) for s in (*SLOTS, *([before.RELEASE] if site.before else []))} if set_up else {}
     generations = read_generations(layout)
     live = slots.get(slot)
     state = HostState(
         app=layout.app, host=socket.gethostname(), engine=__version__, set_up=set_up, live=live, slot=slot, slots=slots,
         answers=health.ask(site.port, site, 5).to_json() if set_up else {"status": 0, "error": "not set up"},
-        generations=generations, drift=(), disk_free=disk_free(layout),
+        generations=generations, drift=(), adopted=site.before.source if site.before else "", disk_free=disk_free(layout),
         # Before set-up nobody with the right to has said which Python that is: root does not run it.
         python=python_version(site.python) if set_up else "",
         cached=frozenset(names(layout.cache)), sealed=frozenset(n for n in names(layout.root / "releases")
                                                               if seal(layout.release(n)).exists()),
         layers=frozenset(n for n in names(layout.root / "layers") if seal(layout.layer(n)).exists()),
         trial=read_json(layout.trial))
-    return HostState(**{**state.__dict__, "drift": tuple(drift(layout, state))})
+    return HostState(**{**state.__dict__, "drift": tuple(drift(layout, site, state))})
 
 
 def names(path: Path) -> list[str]:
@@ -96,13 +96,13 @@ def python_version(python: str) -> str:
     return match[1] if match else ""
 
 
-def drift(layout: Layout, state: HostState) -> list[str]:
+def drift(layout: Layout, site: Site, state: HostState) -> list[str]:
     """What somebody else changed: the ini shown in /etc, or the live generation's own copy of it."""
     if not state.set_up or state.live is None:
         return []
     said, generation = [], state.generation(state.live)
     target = str(layout.live / "generation" / "settings.ini")
-    if os.path.lexists(layout.ini) and (not layout.ini.is_symlink() or os.readlink(layout.ini) != target):
+    if not (site.before and site.before.ini) and os.path.lexists(layout.ini) and (not layout.ini.is_symlink() or os.readlink(layout.ini) != target):
         said.append(f"{layout.ini} was replaced by hand")
     settings = layout.generation(state.live) / "settings.ini"
     if generation and generation.settings and (not settings.exists() or sha256(settings) != generation.settings):

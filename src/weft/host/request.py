@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from weft.errors import Refused, UsageError
-from weft.host import PROTOCOL, recover, trust
+from weft.host import PROTOCOL, adopt, recover, trust
 from weft.host.layout import Layout
 from weft.servers import Site, parse_site
 from weft.values import Release, Version, app_name
@@ -86,7 +86,7 @@ def parse(said: Any, prefix: str, stream: BinaryIO | None = None, may_set_up: bo
     except UsageError as error:
         raise Refused(error.message, error.hint) from None
     said_site, differs = (said.get("site"), ()) if may_set_up else as_set_up(Layout(app, prefix), said.get("site"))
-    site = parse_site(app, said_site, prefix)
+    site = adopt.remembered(Layout(app, prefix), parse_site(app, said_site, prefix))
     release, proof = trust.proof(said)
     if release and release.app != app:
         raise Refused(f"the manifest is of {release.app}, the request is for {app}")

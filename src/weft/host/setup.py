@@ -17,13 +17,13 @@ from typing import Sequence
 
 from weft import durable
 from weft.errors import Refused
-from weft.host import processes, sealing
+from weft.host import adopt, processes, sealing
 from weft.host.commands import INSTALLER, CommandFailed, run
 from weft.host.layout import seal
 from weft.host.observe import account_exists, python_version
 from weft.host.stage import make_venv, write_generation
 from weft.host.work import Work, empty_folder, give, seize
-from weft.servers import SLOTS, find
+from weft.servers import SLOTS, before, find
 from weft.values import Generation
 
 ENGINE = Path("/usr/local/sbin/weft-host")
@@ -53,7 +53,7 @@ def prepare(work: Work, deploy_user: str, key: str) -> list[str]:
     did: list[str] = []
     if work.layout.privileged and not work.layout.prefix:
         did += accounts(work, deploy_user, key) + engine() + sudo_rule(deploy_user)
-    did += folders(work) + placeholder(work)
+    did += folders(work) + adopt.look(work) + placeholder(work)
     return did + site_files(work)
 
 
@@ -165,10 +165,15 @@ def placeholder(work: Work) -> list[str]:
         (place / "entry.json").write_text(json.dumps({"entry": "entry/placeholder.wsgi"}))
         sealing.close(place, {"release": "placeholder"})
     write_generation(work, Generation(0, "placeholder", "0", "", "good").to_json())
+    if work.site.before:
+        adopt.slots(work)
+        said = Generation(0, before.RELEASE, before.RELEASE, "", "good", note=work.site.before.source)
+        durable.write(layout.generation(0) / "record.json", json.dumps(said.to_json(), sort_keys=True))
+        durable.link(layout.slot(before.RELEASE) / "generation", "../../generations/0")
     for slot in SLOTS:
         durable.link(layout.slot(slot) / "generation", "../../generations/0")
     durable.write(layout.slot("b") / "is-slot-b", "The site tests whether this file is behind `live`.\n")
-    durable.link(layout.live, "slots/a")
+    durable.link(layout.live, f"slots/{before.RELEASE if work.site.before else 'a'}")
     durable.link(layout.root / "current", "generations/0")
     return ["put a placeholder in both slots"]
 
@@ -176,7 +181,7 @@ def placeholder(work: Work) -> list[str]:
 def show_ini(work: Work) -> None:
     """/etc/APP.ini shows the live settings: it follows the commit. A file of somebody else's is left alone."""
     layout = work.layout
-    if not os.path.lexists(layout.ini):
+    if not os.path.lexists(layout.ini) and not (work.site.before and work.site.before.ini):
         layout.ini.parent.mkdir(parents=True, exist_ok=True)
         durable.link(layout.ini, str(layout.live / "generation" / "settings.ini"))
 

@@ -19,7 +19,8 @@ class Fault:
 @dataclass(frozen=True)
 class HostState:
     """live: the number of the generation that is served, None before set-up.  slots: which generation each slot holds.
-    answers: what the public site really says.  drift: what somebody else changed.  disk_free in bytes."""
+    answers: what the public site really says.  drift: what somebody else changed.  disk_free in bytes.
+    adopted: the file of the site that was here before weft, which generation 0 is then; "" without one."""
 
     app: str
     host: str
@@ -32,6 +33,7 @@ class HostState:
     generations: tuple[Generation, ...]
     drift: tuple[str, ...] = ()
     disk_free: int = 0
+    adopted: str = ""
     python: str = ""
     cached: frozenset[str] = frozenset()
     sealed: frozenset[str] = frozenset()
@@ -51,6 +53,6 @@ class HostState:
         return {
             "app": self.app, "host": self.host, "engine": self.engine, "set_up": self.set_up, "live": self.live,
             "slot": self.slot, "slots": self.slots, "answers": self.answers,
-            "generations": [g.to_json() for g in self.generations], "drift": list(self.drift),
+            "generations": [g.to_json() for g in self.generations], "drift": list(self.drift), "adopted": self.adopted,
             "disk_free": self.disk_free, "python": self.python,
         }

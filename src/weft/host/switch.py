@@ -11,7 +11,7 @@ from weft.host import health, processes, traffic, trial
 from weft.host.commands import application_frames, ids
 from weft.host.observe import read_json
 from weft.host.work import Work
-from weft.servers import SLOTS, find
+from weft.servers import SLOTS, Site, before, find
 
 
 class Point:
@@ -99,6 +99,11 @@ class Ready:
         pass
 
 
+def door_port(site: Site, slot: str) -> int:
+    """Where a slot answers by itself."""
+    return site.before.port if site.before and slot == before.RELEASE else site.doors["ab".index(slot)]
+
+
 class Door:
     """Ask health at the slot's own door: good answers in a row that name the release."""
 
@@ -107,7 +112,7 @@ class Door:
 
     def do(self, slot: str, release: str) -> None:
         site = self.work.site
-        said = health.wait_good(site.doors["ab".index(slot)], site, release)
+        said = health.wait_good(door_port(site, slot), site, release)
         if said:
             raise FailedUndone(f"the candidate is not healthy: GET {site.health.path}: {said}",
                                "mend the release or [health] in deploy/NAME.toml",
@@ -150,9 +155,10 @@ class Watch:
     def do(self, release: str) -> str:
         """What users got, in words."""
         site, layout = self.work.site, self.work.layout
-        slots = sorted(SLOTS, key=lambda slot: slot != trial.live_slot(layout))
-        watcher = traffic.Watcher(layout, slots, find(site.server).pidfile(site), ids(layout, site.account)[0], layout.live.lstat().st_mtime)
-        said = health.watch(site.port, site, release, lambda: watcher.fault(site.max_errors))
+        new = trial.live_slot(layout)
+        old = trial.read(layout).get("previous_slot") or next(slot for slot in SLOTS if slot != new)
+        watcher = traffic.Watcher(layout, (new, old), find(site.server).pidfile(site), ids(layout, site.account)[0], layout.live.lstat().st_mtime)
+        said = health.watch(site.port, site, release, lambda: "" if release == before.RELEASE else watcher.fault(site.max_errors))
         if said:
             raise FailedUndone(f"after the switch: {said}", "mend the release", details=tail(find(site.server).error_log(site)))
         return str(watcher.requests()[1])

@@ -17,7 +17,7 @@ from typing import Any
 from weft import durable
 from weft.host.layout import Layout
 from weft.host.observe import names, read_json, slot_generation
-from weft.servers import SLOTS
+from weft.servers import PLACES, RELEASE, SLOTS
 
 
 def boot_id() -> str:
@@ -37,7 +37,7 @@ def read(layout: Layout) -> dict[str, Any]:
     """The trial; {} where there is none or where it is not what weft wrote."""
     said = read_json(layout.trial)
     numbers = all(isinstance(said.get(k), int) and not isinstance(said.get(k), bool) for k in ("generation", "previous"))
-    slots = said.get("slot") in SLOTS and said.get("previous_slot") in SLOTS
+    slots = said.get("slot") in PLACES and said.get("previous_slot") in PLACES
     return said if numbers and slots and isinstance(said.get("deadline"), (int, float)) else {}
 
 
@@ -55,9 +55,9 @@ def over(layout: Layout, grace: float = 0.0) -> bool:
 
 
 def live_slot(layout: Layout) -> str:
-    """"a" or "b"; "" before set-up."""
+    """"a" or "b", or "before" (what set-up has adopted); "" before set-up."""
     slot = os.path.basename(os.readlink(layout.live)) if layout.live.is_symlink() else ""
-    return slot if slot in SLOTS else ""
+    return slot if slot in PLACES else ""
 
 
 def begin(layout: Layout, slot: str, generation: int, seconds: float) -> None:
@@ -163,7 +163,7 @@ def _without_trial(layout: Layout, last: dict[str, Any]) -> list[tuple[int, str]
             _finish(layout, last)
             settled.append((number, "its confirmation was completed"))
         elif live and number == slot_generation(layout, live):
-            settled += _rebuilt(layout, live, number, said)
+            settled += _rebuilt(layout, live, number, {**said, "last": last.get("generation")})
         else:
             _mark(layout, number, str(said.get("was", "")))
             settled.append((number, "it was never confirmed"))
@@ -174,7 +174,7 @@ def _without_trial(layout: Layout, last: dict[str, Any]) -> list[tuple[int, str]
 
 def _rebuilt(layout: Layout, live: str, number: int, said: dict[str, Any]) -> list[tuple[int, str]]:
     """The trial once more, from the record and the other slot; then it is over."""
-    other = "b" if live == "a" else "a"
+    other = _other(layout, live, said["last"])
     before = slot_generation(layout, other)
     if before == number or record(layout, before).get("status") != "good":
         return []
@@ -184,6 +184,14 @@ def _rebuilt(layout: Layout, live: str, number: int, said: dict[str, Any]) -> li
     note = "the note of its trial was lost before it was confirmed"
     go_back(layout, note)
     return [(number, note)]
+
+
+def _other(layout: Layout, live: str, last: Any) -> str:
+    """The place that served before `live`. last: the generation that was confirmed last, for what has more than one other place."""
+    if live not in SLOTS:
+        return next((slot for slot in SLOTS if slot_generation(layout, slot) == last), "a")
+    other = "b" if live == "a" else "a"
+    return RELEASE if slot_generation(layout, other) == slot_generation(layout, RELEASE) else other
 
 
 def record(layout: Layout, generation: int) -> dict[str, Any]:

@@ -235,6 +235,8 @@ def live_of(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def serves(state: dict[str, Any]) -> str:
-    """The version that a host serves, in words; generation 0 is the placeholder of `fab setup`."""
+    """The version that a host serves, in words; generation 0 is the placeholder of `fab setup`, or what it has adopted."""
     live = live_of(state)
+    if state.get("adopted") and live.get("number") == 0:
+        return f"the site before weft ({state['adopted']})"
     return live["version"] if live.get("number") else "nothing yet" if state else "unknown"

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from weft.errors import Refused, UsageError
+from weft.servers.before import RELEASE, Before
 from weft.values import app_name
 
 KNOWN = ("mod_wsgi", "express")
 SLOTS = ("a", "b")
+PLACES = (*SLOTS, RELEASE)
+"""Where `live` can point: a slot, or what set-up has adopted."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Health:
 @dataclass(frozen=True)
 class Site:
     """The environment as a host needs it. Times in seconds. `root` is the application's directory on the host,
-    `prefix` stands for / (empty on a real host)."""
+    `prefix` stands for / (empty on a real host), `before` is the site that set-up has adopted there."""
 
     app: str
     server: str
@@ -52,6 +55,7 @@ class Site:
     max_errors: float = 1.0
     confirm: int = 60
     prefix: str = ""
+    before: Before | None = None
 
     @property
     def root(self) -> str:
@@ -129,7 +133,7 @@ def parse_site(app: str, said: Any, prefix: str) -> Site:
     """A Site from the wire; everything that will stand in a configuration file is checked here. Raises Refused."""
     if not isinstance(said, dict):
         raise Refused("site is not a JSON object")
-    known = set(Site.__dataclass_fields__) - {"app", "prefix"}
+    known = set(Site.__dataclass_fields__) - {"app", "prefix", "before"}
     if set(said) != known & set(said) or known - set(said):
         odd = sorted(set(said) ^ known)
         raise Refused(f"site has unknown or lacks keys: {', '.join(odd)}", "run `fab setup` with this weft")

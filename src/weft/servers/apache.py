@@ -6,7 +6,7 @@ docs/explanation/the-switch.md tells why each directive is there.
 
 from __future__ import annotations
 
-from weft.servers import SLOTS, Site, traffic_log
+from weft.servers import SLOTS, Site, before, traffic_log
 
 # A spare child that Apache reaps closes kept-alive connections under a client's nose.
 KEEP_CHILDREN = """\
@@ -30,7 +30,7 @@ def site_text(site: Site, rotatelogs: str) -> str:
     doors = "\n".join(_door(site, slot, port) for slot, port in zip(SLOTS, site.doors))
     return f"""\
 # Written by weft for {site.app}; `fab setup` writes it again. A deploy never changes it and never reloads Apache.
-{_listen(site)}
+{before.modules() if site.before else ""}{_listen(site)}
 {groups}
 
 {_traffic(site, rotatelogs)}
@@ -42,15 +42,29 @@ def site_text(site: Site, rotatelogs: str) -> str:
     </Files>
 </Directory>
 
-<VirtualHost *:{site.port}>
+<VirtualHost {' '.join([f'*:{site.port}', *(site.before.addresses if site.before else ())])}>
     ServerName {site.hostname}
-{_aliases(site)}    # Default first, then one dynamic test: there is no moment without a slot.
-    SetEnvIf Request_URI ^ WEFT_SLOT={site.app}-a
-    SetEnvIfExpr "-f '{site.root}/live/is-slot-b'" WEFT_SLOT={site.app}-b
-    WSGIProcessGroup %{{ENV:WEFT_SLOT}}
+{_aliases(site)}{_routing(site)}    WSGIProcessGroup %{{ENV:WEFT_SLOT}}
 {_common(site)}</VirtualHost>
 
 {doors}"""
+
+
+def _routing(site: Site) -> str:
+    if site.before:
+        return before.routing(site.app, site.root, site.before.port, site.longest_request)
+    return f"""\
+    # Default first, then one dynamic test: there is no moment without a slot.
+    SetEnvIf Request_URI ^ WEFT_SLOT={site.app}-a
+    SetEnvIfExpr "-f '{site.root}/live/is-slot-b'" WEFT_SLOT={site.app}-b
+"""
+
+
+def before_text(site: Site) -> str:
+    """The door of the site that was adopted."""
+    assert site.before is not None
+    return (f"{before.OWN} for {site.app}: the site in {site.before.source}, which is left as it is, once more behind a door on loopback.\n"
+            f"# `fab setup` writes it again when the original has changed.\n{site.before.text}")
 
 
 def _listen(site: Site) -> str:

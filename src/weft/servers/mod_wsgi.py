@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from weft.servers import Site, entry_file, python_of
-from weft.servers.apache import KEEP_CHILDREN, site_text
+from weft.servers.apache import KEEP_CHILDREN, before_text, site_text
 
 _MODULE = Path("/usr/lib/apache2/modules/mod_wsgi.so")
 _INSTALL = "apt-get install -y apache2 libapache2-mod-wsgi-py3"
@@ -18,12 +18,16 @@ class ModWsgi:
     name = "mod_wsgi"
 
     def files(self, site: Site) -> dict[str, str]:
+        door = {f"/etc/apache2/sites-available/{site.app}-before.conf": before_text(site)} if site.before else {}
         return {**entry_file(site), "/etc/apache2/conf-available/weft.conf": KEEP_CHILDREN,
-                f"/etc/apache2/sites-available/{site.app}.conf": site_text(site, "/usr/bin/rotatelogs")}
+                f"/etc/apache2/sites-available/{site.app}.conf": site_text(site, "/usr/bin/rotatelogs"), **door}
 
     def links(self, site: Site) -> dict[str, str]:
-        return {"/etc/apache2/conf-enabled/weft.conf": "../conf-available/weft.conf",
-                f"/etc/apache2/sites-enabled/{site.app}.conf": f"../sites-available/{site.app}.conf"}
+        found = {"/etc/apache2/conf-enabled/weft.conf": "../conf-available/weft.conf",
+                 f"/etc/apache2/sites-enabled/{site.before and site.before.link or site.app + '.conf'}": f"../sites-available/{site.app}.conf"}
+        if site.before:  # it comes late: what the original defines is known by then
+            found[f"/etc/apache2/sites-enabled/zzz-weft-{site.app}-before.conf"] = f"../sites-available/{site.app}-before.conf"
+        return found
 
     def check(self, site: Site) -> list[str]:
         return ["apache2ctl", "configtest"]
