@@ -22,7 +22,8 @@ from weft.host.request import parse
 from weft.values import Artifact, Version
 
 pytestmark = pytest.mark.slow
-NOW = ("var/log", "var/run", "var/app/shop/run", "var/lib/weft/shop/lock", "var/lib/weft/shop/journal.jsonl", "made")
+NOW = ("var/log", "var/run", "var/app/shop/run", "var/lib/weft/shop/lock", "var/lib/weft/shop/journal.jsonl",
+       "var/lib/weft/shop/traffic", "made")
 
 
 class Trusting(HostUnderPrefix):

@@ -121,3 +121,29 @@ def test_a_pre_release_has_a_section_of_its_own_if_it_is_written():
     text = "## 1.1.4rc1\n\n- nearly\n\n## 1.1.4\n\n- done\n"
     assert changelog.section_for(text, "1.1.4rc1").body == "- nearly"
     assert changelog.dated(MARKDOWN, "1.1.4rc1", "2024-05-06").count("## [1.1.4rc1] - 2024-05-06") == 1
+
+
+@pytest.mark.parametrize("text, body", [
+    ("\ufeff## Unreleased\n\n- x\n", "- x"),
+    ("1.1.4 (unreleased)\n::::::::::::::::::\n\n- x\n", "- x"),
+    ("1.1.4 (unreleased)\n``````````````````\n\n- x\n\n1.1.3\n`````\n\n- y\n", "- x"),
+    ("Changes\n```````\n\n1.1.4\n`````\n\n- x\n", "- x"),
+    ("# C\n\n```\n## 1.1.4\n```\n\n## 1.1.4\n\n- x\n", "- x"),
+    ("## 1.1.4\n\n### 1.0\n\n- x\n\n## 1.1.3\n\n- y\n", "### 1.0\n\n- x"),
+    ("# 1.1\n\n## 1.1.4\n\n- x\n\n## 1.1.3\n\n- y\n", "- x"),
+    ("## 2024-05-01 - 1.1.4\n\n- x\n", "- x"),
+    ("## Release 1.1.4 / 2024-05-05\n\n- x\n", "- x"),
+    ("## 1.1.4 [2024-05-05]\n\n- x\n", "- x"),
+])
+def test_more_shapes_that_people_write(text, body):
+    assert changelog.section_for(text, "1.1.4").body == body
+
+
+@pytest.mark.parametrize("said", ["- Nothing changed yet.", "No changes yet", "* nothing yet"])
+def test_a_placeholder_says_nothing(said):
+    assert changelog.empty(changelog.section_for(f"1.1.4 (unreleased)\n------------------\n\n{said}\n", "1.1.4"))
+
+
+def test_the_line_above_a_heading_grows_with_the_one_below():
+    text = "----------\nUnreleased\n----------\n\n* x\n"
+    assert changelog.dated(text, "1.1.4", "2024-05-06") == "------------------\n1.1.4 (2024-05-06)\n------------------\n\n* x\n"

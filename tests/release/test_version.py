@@ -132,3 +132,23 @@ def test_the_tag_is_the_version_by_other_tools(tmp_path, text):
 def test_a_version_in_project_is_the_version_whatever_else_is_installed(tmp_path):
     put(tmp_path, "pyproject.toml", '[project]\nversion = "1.1.3"\n[dependency-groups]\ndev = ["setuptools-scm"]\n')
     assert said(tmp_path) == [("pyproject.toml:2", "1.1.3")]
+
+
+@pytest.mark.parametrize("path, content, line", [
+    ("setup.py", "from setuptools import setup\nversion = '1.1.3'\nsetup(name='app', version=version)\n", 2),
+    ("app.py", '"""A module, for flit."""\n__version__ = "1.1.3"\n', 2),
+    ("app/__init__.py", 'from typing import Final\n__version__: Final[str] = "1.1.3"\n', 2),
+    ("app/__init__.py", 'version = __version__ = "1.1.3"\n', 1),
+    ("app/__init__.py", 'version = "9"\n__version__ = "1.1.3"\n', 2),
+])
+def test_ways_to_write_it_in_python(tmp_path, path, content, line):
+    put(tmp_path, "pyproject.toml", '[ project ]\nname = "app"\ndynamic = ["version"]\n')
+    put(tmp_path, path, content)
+    assert said(tmp_path) == [(f"{path}:{line}", "1.1.3")]
+    assert version.edited(path, content, "1.1.4") == content.replace("1.1.3", "1.1.4")
+
+
+def test_a_file_that_setup_py_reads(tmp_path):
+    put(tmp_path, "setup.py", "from setuptools import setup\nsetup(name='app', version=open('VERSION').read().strip())\n")
+    put(tmp_path, "VERSION", "1.1.3\n")
+    assert said(tmp_path) == [("VERSION:1", "1.1.3")]

@@ -9,10 +9,12 @@ from pathlib import Path
 NAMES = ("CHANGELOG", "CHANGELOG.md", "CHANGELOG.rst", "CHANGELOG.txt", "CHANGES", "CHANGES.md", "CHANGES.rst",
          "CHANGES.txt", "HISTORY.md", "HISTORY.rst", "NEWS", "NEWS.md", "NEWS.rst", "docs/changelog.md",
          "docs/changelog.rst")
-_TITLE = re.compile(r"(?:[A-Za-z][\w.-]*[ ])?\[?v?(?P<label>\d+(?:\.\w+)*[\w.!+-]*|unreleased)\]?(?:\([^)]*\))?"
-                    r"(?P<rest>(?:\s*[-–—:(,].*|\s+\d.*|\s*))$", re.I)
-_MARKDOWN = re.compile(r"#{1,4}[ \t]+(?P<title>.+?)[ \t]*#*$")
-_UNDERLINE = re.compile(r"(=|-|~|\^|\*|#|\+){3,}\s*$")
+_TITLE = re.compile(r"(?:\d{4}-\d{2}-\d{2}\s*[-–—:,/]?\s+)?(?:[A-Za-z][\w.-]*[ ])?\[?v?(?P<label>\d+(?:\.\w+)*[\w.!+-]*|unreleased)\]?(?:\([^)]*\))?"
+                    r"(?P<rest>(?:\s*[-–—:(,/\[].*|\s+\d.*|\s*))$", re.I)
+_MARKDOWN = re.compile(r"(?P<level>#{1,4})[ \t]+(?P<title>.+?)[ \t]*#*$")
+_UNDERLINE = re.compile(r"([!-/:-@[-`{-~])\1{2,}\s*$")
+_FENCE = re.compile(r" {0,3}```")
+_PLACEHOLDER = re.compile(r"[-*+]?\s*(nothing|no changes?)( changed)?( yet)?\.?", re.I)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PENDING = re.compile(r"unreleased|not released yet|tbd|to be released", re.I)
 
@@ -43,21 +45,34 @@ def find(root: Path, named: str = "") -> str:
 
 def sections(text: str) -> list[Section]:
     """The sections in the file's order, each up to the next heading that names a version."""
-    lines = text.splitlines()
-    heads = [head for at in range(len(lines)) if (head := _heading(lines, at))]
+    lines = text.removeprefix("\ufeff").splitlines()
+    heads = _heads(lines)
     ends = [head[0] for head in heads[1:]] + [len(lines)]
     return [Section(label, rest, at, underline, end, _body(lines[max(at, underline) + 1:end]))
-            for (at, underline, label, rest), end in zip(heads, ends)]
+            for (at, underline, label, rest, _), end in zip(heads, ends)]
 
 
-def _heading(lines: list[str], at: int) -> tuple[int, int, str, str] | None:
+def _heads(lines: list[str]) -> list[tuple[int, int, str, str, int]]:
+    """The headings that begin a section: none inside a code block, and below a version only those of its own series (1.1, then 1.1.4)."""
+    found: list[tuple[int, int, str, str, int]] = []
+    fenced = False
+    for at, line in enumerate(lines):
+        if _FENCE.match(line):  # not one that underlines the title before it
+            fenced = not fenced and not (_UNDERLINE.match(line) and at and 0 < len(lines[at - 1].strip()) <= len(line.rstrip()))
+        head = None if fenced else _heading(lines, at)
+        if head and not (found and head[4] > found[-1][4] > 0 and not head[2].startswith(f"{found[-1][2]}.")):
+            found.append(head)
+    return found
+
+
+def _heading(lines: list[str], at: int) -> tuple[int, int, str, str, int] | None:
     line = lines[at]
     markdown = _MARKDOWN.match(line)
     underlined = not markdown and at + 1 < len(lines) and line.strip() and _UNDERLINE.match(lines[at + 1])
     if not (markdown or underlined):
         return None
     title = _TITLE.match(markdown["title"] if markdown else line.strip())
-    return (at, at + 1 if underlined else -1, title["label"], title["rest"]) if title else None
+    return (at, at + 1 if underlined else -1, title["label"], title["rest"], len(markdown["level"]) if markdown else 0) if title else None
 
 
 def _body(lines: list[str]) -> str:
@@ -69,12 +84,12 @@ def _body(lines: list[str]) -> str:
 
 
 def empty(section: Section) -> bool:
-    """Whether a section says nothing: headings, underlines, comments and lone bullets do not count."""
+    """Whether a section says nothing: headings, underlines, comments, lone bullets and "nothing changed yet" do not count."""
     text = re.sub(r"<!--.*?-->", "", section.body, flags=re.S)
     lines = [line.strip() for line in text.splitlines()]
     said = [line for at, line in enumerate(lines)
             if line and not line.startswith(("#", "..")) and line not in ("-", "*", "+")
-            and not _UNDERLINE.fullmatch(line) and not (at + 1 < len(lines) and _UNDERLINE.fullmatch(lines[at + 1]))]
+            and not _PLACEHOLDER.fullmatch(line) and not _UNDERLINE.fullmatch(line) and not (at + 1 < len(lines) and _UNDERLINE.fullmatch(lines[at + 1]))]
     return not said
 
 
@@ -108,8 +123,10 @@ def dated(text: str, version: str, date: str) -> str:
     new = _PENDING.sub(date, new, 1) if _PENDING.search(new) else _with_date(new, text, section, date)
     lines[section.at] = lines[section.at].replace(old, new, 1)
     if section.underline >= 0:
-        bar = lines[section.underline].rstrip("\r\n")
-        lines[section.underline] = lines[section.underline].replace(bar, bar[0] * len(new), 1)
+        bars = [section.underline, section.at - 1] if section.at and lines[section.at - 1] == lines[section.underline] else [section.underline]
+        for at in bars:
+            bar = lines[at].rstrip("\r\n")
+            lines[at] = lines[at].replace(bar, bar[0] * len(new), 1)
     return "".join(lines)
 
 

@@ -10,13 +10,18 @@ from weft.errors import UsageError
 from weft.values import Version
 
 PARTS = ("major", "minor", "patch")
-_PYTHON = re.compile(r"""^(\s*(?:__version__|VERSION)\s*(?::\s*\w+\s*)?=\s*["'])([^"']*)(["'])""", re.M)
+_NAMES = ("__version__|VERSION", "__VERSION__|version|_version|RELEASE|release")
+_PYTHON = [re.compile(rf"""^(\s*(?:\w+\s*=\s*)*(?:{names})\s*(?::\s*[\w.\[\]]+\s*)?=\s*(?:\w+\s*=\s*)*["'])([^"'\s]*)(["'])""", re.M)
+           for names in _NAMES]
+"""The usual names first: a file may have another `version` before them."""
+_VARIABLE = re.compile(rf"\bversion\s*=\s*(?:{'|'.join(_NAMES)})\s*[,)]")
 _KEYWORD = re.compile(r"""^([^#\n]*?\bversion\s*=\s*["'])([^"'{}%]*)(["'])""", re.M)
 _TOML = re.compile(r"""^(\s*version\s*=\s*["'])([^"']*)(["'])""", re.M)
 _CFG = re.compile(r"^(version\s*[=:][ \t]*)([^\s#;]+)()", re.M)
 _WHOLE = re.compile(r"\A(\s*)(\S+)()")
 _SCM = re.compile(r"setuptools[-_]scm|hatch-vcs|use_scm_version|versioningit|pdm.*scm|flit[-_]scm|dunamai|dynamic-versioning|^source *= *.scm")
 _POINTERS = (("tool.setuptools.dynamic", "version", "attr"), ("tool.hatch.version", "path", "file"), ("tool.pdm.version", "path", "file"))
+_VERSION_FILES = ("VERSION", "VERSION.txt", "version.txt")
 _INIT_FILES = ("__init__.py", "__about__.py", "_version.py", "version.py", "__version__.py")
 
 
@@ -46,9 +51,14 @@ def places(root: Path, version_file: str = "") -> list[Place]:
     pointed = [place for path in _pointed(root, toml, cfg) for place in _in_file(root, path)]
     packages = pointed or [place for path in _package_files(root, toml + cfg) for place in _in_file(root, path)]
     if not declared:
-        return packages
+        return packages or _read_by_setup(root, setup)
     texts = {place.text for place in declared}
     return declared + [place for place in packages if place.text in texts]
+
+
+def _read_by_setup(root: Path, setup: str) -> list[Place]:
+    """A file of nothing but the version that setup.py names."""
+    return [place for name in _VERSION_FILES if re.search(rf"\b{re.escape(name)}\b", setup) for place in _in_file(root, name) if valid(place.text)]
 
 
 def _static(toml: str) -> bool:
@@ -80,7 +90,9 @@ def _package_files(root: Path, configuration: str) -> list[str]:
              for path in sorted(root.glob(f"{where}*/{name}")) if path.parent.name not in ("tests", "test", "docs")]
     named = re.search(r"""^\s*name\s*=\s*["']?([\w.-]+)""", configuration, re.M)
     main = re.sub(r"[-_.]+", "_", named[1]).lower() if named else ""
-    return [path for path in found if path.split("/")[-2].lower() == main] or found
+    modules = [f"{where}{main}.py" for where in ("", "src/") if main and (root / f"{where}{main}.py").is_file()]
+    found += modules
+    return [path for path in found if f"/{path}".split("/")[-2].lower() == main or path in modules] or found
 
 
 def _in_file(root: Path, path: str) -> list[Place]:
@@ -100,13 +112,19 @@ def _match(path: str, text: str) -> re.Match | None:
         return None if found and found[2] in ("attr:", "file:") else found
     if path.endswith("setup.py"):
         call = re.search(r"\bsetup\s*\(", text)
-        return _KEYWORD.search(text, call.start()) if call else None
-    return (_PYTHON.search(text) or _KEYWORD.search(text)) if path.endswith(".py") else _WHOLE.search(text)
+        found = _KEYWORD.search(text, call.start()) if call else None
+        return found or (_assigned(text) if call and _VARIABLE.search(text, call.start()) else None)
+    return (_assigned(text) or _KEYWORD.search(text)) if path.endswith(".py") else _WHOLE.search(text)
+
+
+def _assigned(text: str) -> re.Match | None:
+    """The version that Python code gives to a name."""
+    return next(filter(None, (pattern.search(text) for pattern in _PYTHON)), None)
 
 
 def _table(text: str, name: str) -> tuple[int, int] | None:
     """Where a [table]'s lines begin and end."""
-    header = re.search(rf"^\s*\[{re.escape(name)}\][^\n]*\n", text, re.M)
+    header = re.search(rf"^\s*\[\s*{re.escape(name)}\s*\][^\n]*\n", text, re.M)
     if not header:
         return None
     following = re.compile(r"^\s*\[", re.M).search(text, header.end())
