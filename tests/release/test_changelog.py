@@ -20,7 +20,7 @@ MARKDOWN = """\
 
 UNDERLINED = """\
 Changes
-=======
+
 
 1.1.4 (unreleased)
 ------------------
@@ -123,6 +123,7 @@ def test_a_pre_release_has_a_section_of_its_own_if_it_is_written():
     assert changelog.dated(MARKDOWN, "1.1.4rc1", "2024-05-06").count("## [1.1.4rc1] - 2024-05-06") == 1
 
 
+
 @pytest.mark.parametrize("text, body", [
     ("\ufeff## Unreleased\n\n- x\n", "- x"),
     ("1.1.4 (unreleased)\n::::::::::::::::::\n\n- x\n", "- x"),
@@ -131,6 +132,7 @@ def test_a_pre_release_has_a_section_of_its_own_if_it_is_written():
     ("# C\n\n```\n## 1.1.4\n```\n\n## 1.1.4\n\n- x\n", "- x"),
     ("## 1.1.4\n\n### 1.0\n\n- x\n\n## 1.1.3\n\n- y\n", "### 1.0\n\n- x"),
     ("# 1.1\n\n## 1.1.4\n\n- x\n\n## 1.1.3\n\n- y\n", "- x"),
+    ("# C\n\n## 1.x\n\n### 1.1.4\n\n- x\n\n### 1.1.3\n\n- y\n\n## 0.x\n\n### 0.9\n\n- z\n", "- x"),
     ("## 2024-05-01 - 1.1.4\n\n- x\n", "- x"),
     ("## Release 1.1.4 / 2024-05-05\n\n- x\n", "- x"),
     ("## 1.1.4 [2024-05-05]\n\n- x\n", "- x"),
@@ -147,3 +149,82 @@ def test_a_placeholder_says_nothing(said):
 def test_the_line_above_a_heading_grows_with_the_one_below():
     text = "----------\nUnreleased\n----------\n\n* x\n"
     assert changelog.dated(text, "1.1.4", "2024-05-06") == "------------------\n1.1.4 (2024-05-06)\n------------------\n\n* x\n"
+
+ADORNMENTS = "=-~^*#+`:.'\"_!$%&,/;<>?@|"
+
+
+@pytest.mark.parametrize("bar", ADORNMENTS)
+def test_every_adornment_underlines(bar):
+    text = f"Changes\n{'#' * 7}\n\n1.1.4 (unreleased)\n{bar * 18}\n\nAdded\n{'~' * 5}\n\n- new\n\n1.1.3 (2024-01-02)\n{bar * 18}\n\n- old\n"
+    section = changelog.section_for(text, "1.1.4")
+    assert section.body.endswith("- new") and "old" not in section.body and not changelog.empty(section)
+    assert changelog.dated(text, "1.1.4", "2024-05-06") == text.replace("1.1.4 (unreleased)", "1.1.4 (2024-05-06)")
+
+
+HEADINGS = ["2024-05-06 - 1.1.4", "2024-05-06, Version 1.1.4", "**1.1.4** (2024-05-06)", "`1.1.4`", "🚀 1.1.4", "1.1.4 / 2024-05-06",
+            "[v1.1.4] - 2024-05-06", "[1.1.4] - 2024-05-06 [YANKED]", "1.1.4 (6 May 2024)", "Version 1.1.4, 2024-05-06", "What's new in 1.1.4",
+            "What's New in weaveserver 1.1.4"]
+
+
+@pytest.mark.parametrize("heading", HEADINGS)
+@pytest.mark.parametrize("form", ["## {}\n- {}\n", "   ## {} ##\n- {}\n", "##{}\n- {}\n", "##\t{}\n- {}\n", "{}\n==================================\n\n- {}\n",
+                                  "{}\r\n----------------------------------\r\n\r\n- {}\r\n"])
+def test_headings_as_people_write_them(heading, form):
+    if form.startswith("##{}") and not heading[:1].isalnum():
+        heading = "1.1.4"
+    text = form.format(heading, "new") + "\n" + form.format(heading.replace("1.1.4", "1.1.3"), "old")
+    for whole in (text, "\ufeff" + text, text.rstrip()):
+        section = changelog.section_for(whole, "1.1.4")
+        assert section is not None and section.body == "- new", whole
+        assert changelog.dated(whole, "1.1.4", "2024-05-07") == whole
+
+
+@pytest.mark.parametrize("heading, became", [
+    ("Unreleased", "1.1.4 - 2024-05-06"), ("[Unreleased]", "[1.1.4] - 2024-05-06"), ("UNRELEASED", "1.1.4 - 2024-05-06"),
+    ("Unreleased (1.1.4)", "1.1.4 - 2024-05-06"), ("Unreleased - 1.1.4", "1.1.4 - 2024-05-06"), ("Unreleased changes", "1.1.4 - 2024-05-06"),
+    ("Next", "1.1.4 - 2024-05-06"), ("Next release", "1.1.4 - 2024-05-06"), ("In development", "1.1.4 - 2024-05-06"),
+    ("1.1.4 (in development)", "1.1.4 (2024-05-06)"), ("1.1.4 - Unreleased", "1.1.4 - 2024-05-06"), ("1.1.4 (YYYY-MM-DD)", "1.1.4 (2024-05-06)"),
+    ("1.1.4 (2024-xx-xx)", "1.1.4 (2024-05-06)"), ("v1.1.4 (TBD)", "v1.1.4 (2024-05-06)"), ("1.1.4 (not yet released)", "1.1.4 (2024-05-06)"),
+    ("[Unreleased](https://example.org/compare/1.1.3...HEAD)", "[1.1.4](https://example.org/compare/1.1.3...HEAD) - 2024-05-06")])
+@pytest.mark.parametrize("ends, mark", [("\n", ""), ("\r\n", "\ufeff")])
+def test_what_waits_gets_version_and_date(heading, became, ends, mark):
+    text = f"{mark}## {heading}\n\n- new\n\n## 1.1.3 - 2024-01-02\n- old".replace("\n", ends)
+    assert changelog.dated(text, "1.1.4", "2024-05-06") == text.replace(heading, became)
+
+
+@pytest.mark.parametrize("heading", ["Next steps", "Upcoming events", "Nextcloud", "In development we trust", "Unreleased code is fun", "Upgrading to 1.1.4"])
+def test_headings_that_only_begin_like_it(heading):
+    assert changelog.sections(f"## {heading}\n- new\n") == []
+
+
+def test_bars_above_and_below_follow_the_heading():
+    text = "==========\nUnreleased\n==========\n\n- new\n\n==================\n1.1.3 (2024-01-02)\n==================\n\n- old\n"
+    assert changelog.dated(text, "1.1.4", "2024-05-06").startswith("==================\n1.1.4 (2024-05-06)\n==================\n\n- new\n")
+    text = "\ufeffUnreleased\n----------\n\n- new\n\n1.1.3\n-----\n"
+    assert changelog.dated(text, "1.1.4", "2024-05-06") == "\ufeff1.1.4\n-----\n\n- new\n\n1.1.3\n-----\n"
+
+
+def test_what_a_code_block_shows_is_no_heading():
+    text = "## 1.1.4\n\n- new\n\n```text\n## 1.1.3\n\n1.1.2\n-----\n```\n\n- more\n\n## 1.1.3\n- old\n"
+    assert changelog.section_for(text, "1.1.4").body.endswith("- more") and [each.label for each in changelog.sections(text)] == ["1.1.4", "1.1.3"]
+    text = "1.1.4\n-----\n\nnew::\n\n    1.1.3\n    -----\n\n1.1.3\n-----\n\nold\n"
+    assert changelog.section_for(text, "1.1.4").body == "new::\n\n    1.1.3\n    -----"
+    assert changelog.section_for("## 1.1.4\n\n- an open ``` block\n\n```\n\n## 1.1.3\n- old\n", "1.1.3").body == "- old", "never closed"
+
+
+def test_a_file_without_any_markup():
+    text = "v1.1.4, 2024-05-06 -- It weaves.\n  * new\n\nv1.1.3, 2024-01-02 -- Initial release.\n  * old\n"
+    assert [(each.label, each.body) for each in changelog.sections(text)] == [("1.1.4", "  * new"), ("1.1.3", "  * old")]
+
+
+@pytest.mark.parametrize("label", ["1.1.4-rc.1", "1.1.4.rc1", "v1.1.4rc1", "1.1.4-rc1"])
+def test_another_spelling_of_the_same_version(label):
+    text = f"## {label}\n- nearly\n\n## 1.1.3\n- old\n"
+    assert changelog.section_for(text, "1.1.4rc1").body == "- nearly" and changelog.section_for(text, "1.1.4") is None
+
+
+@pytest.mark.parametrize("line", ["Nothing yet", "* nothing new yet.", "- TBD", "n/a", "- None."])
+def test_other_placeholders_too(line):
+    assert changelog.empty(changelog.section_for(f"## 1.1.4 (unreleased)\n\n{line}\n\n## 1.1.3\n- old\n", "1.1.4"))
+    assert not changelog.empty(changelog.section_for(f"## 1.1.4\n\n{line}\n- but this\n", "1.1.4"))
+
