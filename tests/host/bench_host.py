@@ -48,8 +48,8 @@ def pip_wheel(folder):
     return Path(shutil.copy(found, folder))
 
 
-def wheel(folder, version, top="", inside="", status='"200 OK"', says="VERSION", requires=""):
-    """A wheel of the application `shop`, written directly: the engine's tests need many."""
+def wheel(folder, version, top="", inside="", status='"200 OK"', says="VERSION", requires="", more=()):
+    """A wheel of the application `shop`, written directly: the engine's tests need many. more: (path, text) of files beside or instead."""
     files = {
         "shop/__init__.py": f'VERSION = "{version}"\n', "shop/lazy.py": f'VERSION = "{version}"\n',
         "shop/app.py": APP.format(top=top, inside=inside, status=status, version=says),
@@ -57,6 +57,7 @@ def wheel(folder, version, top="", inside="", status='"200 OK"', says="VERSION",
                                                + (f"Requires-Dist: {requires}\n" if requires else ""),
         f"shop-{version}.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
+    files.update(more)
     record = "".join(f"{name},,\n" for name in [*files, f"shop-{version}.dist-info/RECORD"])
     path = Path(folder) / f"shop-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as out:
