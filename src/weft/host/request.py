@@ -59,7 +59,7 @@ def read(stream: BinaryIO, prefix: str, setting_up: bool = False) -> Request:
         raise Refused("the request is larger than 4 MiB")
     try:
         said = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refused("the request is not a line of JSON") from None
     return parse(said, prefix, stream, setting_up or bool(prefix))
 
@@ -68,11 +68,11 @@ def parse(said: Any, prefix: str, stream: BinaryIO | None = None, may_set_up: bo
     """Everything in it is checked here; what comes out can be used in paths and argument vectors."""
     if not isinstance(said, dict):
         raise Refused("the request is not a JSON object")
-    if said.get("protocol") != PROTOCOL:
+    if said.get("protocol") != PROTOCOL or isinstance(said["protocol"], bool):
         raise Refused(f"this host's engine speaks protocol {PROTOCOL}, not {said.get('protocol')!r}",
                       "run `fab setup` for this host with the weft that deploys")
     verb = said.get("verb")
-    if verb not in VERBS:
+    if not isinstance(verb, str) or verb not in VERBS:
         raise Refused(f"verb {verb!r} is unknown; known: {', '.join(VERBS)}")
     if verb == "setup" and not may_set_up:
         raise Refused("setup is not done through the installed engine", "run `fab setup` with an account that may become root")
@@ -81,7 +81,7 @@ def parse(said: Any, prefix: str, stream: BinaryIO | None = None, may_set_up: bo
         raise Refused(f"{verb} does not know: {', '.join(sorted(odd))}", "run `fab setup` for this host with the weft that deploys")
     try:
         app = app_name(said.get("app", ""))
-        to = str(Version(said["to"])) if said.get("to") else ""
+        to = _version_or_none(said.get("to", ""))
         rollback = _rollback(said.get("rollback"))
     except UsageError as error:
         raise Refused(error.message, error.hint) from None
@@ -114,7 +114,12 @@ def _rollback(value: Any) -> str | None:
         return None
     if not isinstance(value, dict) or set(value) != {"to"}:
         raise Refused('rollback is not {"to": VERSION or ""}')
-    return str(Version(value["to"])) if value["to"] else ""
+    return _version_or_none(value["to"])
+
+
+def _version_or_none(value: Any) -> str:
+    """A version, "" for none. Raises UsageError."""
+    return "" if value is None or value == "" else str(Version(value))
 
 
 def _number(said: dict[str, Any], key: str, default: Any) -> Any:
@@ -130,7 +135,7 @@ def _files(value: Any, release: Release | None) -> list[tuple[str, int]]:
         raise Refused("files is not a list")
     known = {(a.sha256, a.size) for a in release.for_host()} if release else set()
     found = [(f.get("sha256"), f.get("size")) if isinstance(f, dict) else (None, None) for f in value]
-    for each in found:
-        if each not in known:
+    for digest, size in found:
+        if not isinstance(digest, str) or type(size) is not int or (digest, size) not in known:
             raise Refused("files announces something that the manifest does not name")
     return found  # type: ignore[return-value]

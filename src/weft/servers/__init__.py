@@ -126,6 +126,11 @@ def doors(app: str) -> tuple[int, int]:
 _HOSTNAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*", re.ASCII)
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}", re.ASCII)
 _PATH = re.compile(r"/[A-Za-z0-9._/+@~-]*", re.ASCII)
+_TEXT = re.compile(r"[^\x00\r\ud800-\udfff]*")
+_VARIANT = re.compile(r"[A-Za-z0-9_.-]*", re.ASCII)
+# What an ini holds as a section's or a key's name and gives back as it was.
+_SECTION = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff\[\]]+")
+_KEY = re.compile(r"(?![#;\[\s])[^\x00-\x1f\x7f\ud800-\udfff=:]+(?<!\s)")
 _URL_PATH = re.compile(r"/[\x21\x23-\x7e]*", re.ASCII)
 
 
@@ -139,6 +144,8 @@ def parse_site(app: str, said: Any, prefix: str) -> Site:
         raise Refused(f"site has unknown or lacks keys: {', '.join(odd)}", "run `fab setup` with this weft")
     try:
         health = Health(**said["health"])
+        if not all(isinstance(said[key], list) for key in ("aliases", "doors")):
+            raise Refused("site: aliases and doors are lists", "correct it in deploy/NAME.toml")
         site = Site(app=app_name(app), prefix=prefix, **{
             **said, "aliases": tuple(said["aliases"]), "doors": tuple(said["doors"]) or doors(app), "health": health})
     except TypeError as error:
@@ -156,26 +163,31 @@ def _checks(site: Site) -> list[tuple[str, bool]]:
     ports = len(site.doors) == 2 and site.doors[0] != site.doors[1] and all(number(p, 1, 65535) for p in site.doors)
     return [
         (f"server {site.server!r}", site.server in KNOWN),
-        (f"account {site.account!r}", bool(_ACCOUNT.fullmatch(str(site.account))) and site.account != "root"),
-        (f"python {site.python!r}", bool(_PATH.fullmatch(str(site.python)))),
+        (f"account {site.account!r}", _is(_ACCOUNT, site.account) and site.account != "root"),
+        (f"python {site.python!r}", _is(_PATH, site.python)),
         (f"prefix {site.prefix!r}", not site.prefix or bool(_PATH.fullmatch(site.prefix))),
-        (f"hostname {site.hostname!r}", bool(_HOSTNAME.fullmatch(str(site.hostname)))),
-        (f"aliases {list(site.aliases)!r}", all(_HOSTNAME.fullmatch(str(a)) for a in site.aliases)),
+        (f"hostname {site.hostname!r}", _is(_HOSTNAME, site.hostname)),
+        (f"aliases {list(site.aliases)!r}", all(_is(_HOSTNAME, a) for a in site.aliases)),
         (f"port {site.port!r}", number(site.port, 1, 65535)),
         (f"doors {list(site.doors)!r}", ports and site.port not in site.doors),
         (f"processes {site.processes!r}", number(site.processes, 1, 512)),
         (f"threads {site.threads!r}", number(site.threads, 1, 512)),
         (f"longest_request {site.longest_request!r}", number(site.longest_request, 1, 86400)),
-        (f"health.path {site.health.path!r}", bool(_URL_PATH.fullmatch(str(site.health.path)))),
+        (f"health.path {site.health.path!r}", _is(_URL_PATH, site.health.path)),
+        ("health.contains", _is(_TEXT, site.health.contains)), (f"variant {site.variant!r}", _is(_VARIANT, site.variant)),
         (f"health.good {site.health.good!r}", number(site.health.good, 1, 100)),
         (f"health.timeout {site.health.timeout!r}", number(site.health.timeout, 1, 3600)),
         (f"watch {site.watch!r}", isinstance(site.watch, (int, float)) and 0 <= site.watch <= 3600),
         (f"max_errors {site.max_errors!r}", isinstance(site.max_errors, (int, float)) and 0 <= site.max_errors <= 100),
         (f"confirm {site.confirm!r}", number(site.confirm, 1, 86400)),
         ("settings", isinstance(site.settings, dict) and all(
-            isinstance(values, dict) and all(isinstance(v, str) for v in values.values())
-            for values in site.settings.values())),
+            _is(_SECTION, section) and isinstance(values, dict) and all(_is(_KEY, k) and _is(_TEXT, v) for k, v in values.items())
+            for section, values in site.settings.items())),
     ]
+
+
+def _is(pattern: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and bool(pattern.fullmatch(value))
 
 
 def python_of(module: Path) -> str:
