@@ -195,6 +195,18 @@ def test_endless_data(host):
                  files=[{"sha256": wheel.sha256, "size": 1 << 40}])
 
 
+def test_an_endless_signature_is_not_given_to_ssh_keygen(host, monkeypatch):
+    """It is well-formed, and longer than any signature is; ssh-keygen, which would read all of it, is not asked."""
+    from weft import signing
+    from weft.errors import Refused
+    long = "-----BEGIN SSH SIGNATURE-----\n" + "A" * (16 << 10) + "\n-----END SSH SIGNATURE-----\n"
+    with monkeypatch.context() as patch, pytest.raises(Refused, match="its signature is not an SSH signature$"):
+        patch.setattr(signing, "_run", lambda *_: pytest.fail("ssh-keygen was asked"))
+        signing.verify(b"x", long, signing.RELEASE, signing.Signers(host.prefix / "etc/weft/shop/allowed_signers"), "the manifest")
+    release, content = host.published("1.3")
+    host.refuses("the manifest of shop 1.3 is not trusted: its signature is not an SSH signature", release, content, signature=long)
+
+
 def test_endless_bytes_behind_a_file_are_not_read(host):
     release, content = host.published("1.2")
     files = [{"sha256": a.sha256, "size": a.size} for a in release.for_host()]
@@ -329,14 +341,36 @@ def test_key_whose_time_is_over(host, tmp_path):
     assert host.ok("observe", **wrong)["faults"][0]["message"].startswith("the manifest of shop 1.9 is not trusted: ")
 
 
-def test_signers_that_others_could_have_written_are_not_believed(host):
+@pytest.mark.parametrize("way", ["file", "folder", "link", "owner"])
+def test_signers_that_others_could_have_written_are_not_believed(host, way):
     release, content = host.published("2.0")
     path = host.prefix / "etc/weft/shop/allowed_signers"
-    path.chmod(0o666)
-    try:
-        host.refuses(f"{path} could have been written by others than root; it says whom this host trusts", release, content)
-    finally:
-        path.chmod(0o644)
+    message = "{} could have been written by others than root; it says whom this host trusts"
+    if way == "link":
+        text = path.read_text()
+        path.rename(host.prefix / "kept")
+        path.symlink_to(host.prefix / "kept")
+        try:
+            host.refuses(message.format(path), release, content)
+        finally:
+            path.unlink()
+            (host.prefix / "kept").rename(path)
+        assert path.read_text() == text
+    elif way == "owner":
+        if os.geteuid():
+            pytest.skip("only root gives files away")
+        os.chown(path, 65534, -1)
+        try:
+            host.refuses(message.format(path), release, content)
+        finally:
+            os.chown(path, 0, -1)
+    else:
+        where, mode = (path, 0o644) if way == "file" else (path.parent, 0o755)
+        where.chmod(0o666 if way == "file" else 0o777)
+        try:
+            host.refuses(message.format(where), release, content)
+        finally:
+            where.chmod(mode)
 
 
 def test_memory_that_cannot_be_read_is_no_memory_of_nothing(host):
