@@ -27,8 +27,10 @@ def test_the_kernel_frees_it(tmp_path):
         pass
 
 
-def test_a_lock_file_without_words(tmp_path):
+def test_a_lock_file_without_words(tmp_path, monkeypatch):
+    """Whoever holds it will say so in a moment, or is dead: it is waited for."""
     import fcntl
+    monkeypatch.setattr(lockfile, "_PATIENCE", 0.2)
     with open(tmp_path / "lock", "w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         with pytest.raises(Refused, match="it has just begun$"):

@@ -55,14 +55,14 @@ def held(data: Path) -> Iterator[None]:
 
 
 def _take(handle) -> None:
-    """At once, or after what a dead holder had started has ended."""
+    """At once, or after what a dead holder had started has ended. One that has not said yet who it is will, or is dead."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
             return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = _holder(handle)
-            if _alive(holder) or time.monotonic() > deadline:
+            if holder and _alive(holder) or time.monotonic() > deadline:
                 raise _taken(holder) from None
             time.sleep(0.05)
 
