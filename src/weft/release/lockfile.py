@@ -37,6 +37,7 @@ def opened(data: Path) -> TextIO:
 def held(data: Path) -> Iterator[None]:
     """Raises Refused, naming who holds it and since when."""
     handle = opened(data)
+    del _OPENED[data]  # it is this one's now
     try:
         _take(handle)
         handle.truncate(0)
@@ -50,7 +51,6 @@ def held(data: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_UN)
     finally:
         run.HELD.discard(handle.fileno())
-        _OPENED.pop(data, None)
         handle.close()
 
 
