@@ -21,7 +21,7 @@ from weft.host.request import FREE
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "docs" / "reference"
 MARK = "<!-- Written by docs/generate.py; change the code it is written from, then run it again. -->\n"
-KINDS = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false", "list": "list of texts",
+KINDS = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false", "list": "list of texts", "texts": "text or list of texts",
          "vectors": "list of argument vectors", "waves": "list of numbers and percentages", "table": "table", "tables": "tables"}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Mapping
 
 from weft.errors import Refused, UsageError
@@ -23,8 +23,10 @@ _VERSION = re.compile(
 _APP = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*", re.ASCII)
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*(?:/[A-Za-z0-9][A-Za-z0-9._+!-]*)?", re.ASCII)
 _SHA = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_PYTHON = re.compile(r"3\.(?:0|[1-9][0-9]?)", re.ASCII)
 
 RESERVED = {"simple": "in every artifact store the package index has it"}
+FORMATS = (1, 2)
 KINDS = ("sdist", "wheel", "lock", "dependency", "installer", "entry", "settings", "sbom")
 
 
@@ -54,14 +56,19 @@ def _shown(text: Any) -> str:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file of a release: what it is and what its bytes are; not where it lies. size in bytes."""
+    """A file of a release: what it is and what its bytes are; not where it lies. size in bytes.
+
+    pythons: of a dependency, the minor versions it is for; () for all that the release is for.
+    """
 
     name: str
     kind: str
     size: int
     sha256: str
+    pythons: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "pythons", _pythons(self.pythons, str(self.name)))
         if not (isinstance(self.name, str) and _FILE.fullmatch(self.name) and ".." not in self.name):
             raise Refused(f"artifact name {_shown(self.name)} is not allowed in a manifest")
         if self.kind not in KINDS:
@@ -75,14 +82,29 @@ class Artifact:
     def basename(self) -> str:
         return self.name.rsplit("/", 1)[-1]
 
+    def fits(self, python: str) -> bool:
+        """Whether it belongs to what a host of that Python takes."""
+        return not self.pythons or python in self.pythons
+
+
+def _pythons(said: Any, what: str) -> tuple[str, ...]:
+    """Minor versions of Python, oldest first. Raises Refused naming `what` they are said of."""
+    found = [said] if isinstance(said, str) else list(said) if isinstance(said, (list, tuple)) else [None]
+    for each in found:
+        if not (isinstance(each, str) and _PYTHON.fullmatch(each)):
+            raise Refused(f"{what} names python {_shown(each)}; expected such as 3.11")
+    return tuple(sorted(set(found), key=lambda each: int(each[2:])))
+
 
 @dataclass(frozen=True)
 class Release:
     """The manifest: one immutable version of one application. Times are UTC, ISO 8601.
 
     Either `callable` ("package.module:attribute") or an artifact of kind `entry` says what a server loads.
-    `python` is the host's minor version the wheels are for, such as "3.11".  built: what made it, name -> version (weft,
-    python, build, backend).  sdist_tar: sha256 of the sdist's tar before compression, "" in manifests of older wefts.
+    `pythons` are the hosts' minor versions that the wheels are for, such as "3.11"; each host takes its own `part`.
+    unvendored: dependencies that belong to the release but do not lie in the store; an operator fetches them by sha256.
+    built: what made it, name -> version (weft, python, build, backend).  sdist_tar: sha256 of the sdist's tar before
+    compression, "" in manifests of older wefts.  format: 1 knew one Python, and had all dependencies in the store.
     """
 
     app: str
@@ -90,54 +112,97 @@ class Release:
     commit: str
     tag: str
     created: str
-    python: str
+    pythons: tuple[str, ...]
     artifacts: tuple[Artifact, ...]
     callable: str = ""
     changelog: str = ""
-    format: int = 1
+    format: int = 2
     built: Mapping[str, str] = field(default_factory=dict, hash=False)
     sdist_tar: str = ""
+    unvendored: tuple[Artifact, ...] = ()
 
     def __post_init__(self) -> None:
         app_name(self.app)
         object.__setattr__(self, "version", Version(self.version))
+        object.__setattr__(self, "pythons", _pythons(self.pythons, "manifest"))
         for name in ("commit", "tag", "created", "changelog", "callable", "sdist_tar"):
             if not isinstance(getattr(self, name), str):
                 raise Refused(f"{name} in the manifest is not a text")
         if not isinstance(self.built, dict) or not all(isinstance(each, str) for each in self.built.values()):
             raise Refused("built in the manifest is not a table of texts")
-        if not re.fullmatch(r"3\.[0-9]{1,2}", str(self.python)):
-            raise Refused(f"manifest names python {_shown(self.python)}; expected such as 3.11")
         if self.callable and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", self.callable, re.ASCII):
             raise Refused(f"callable {_shown(self.callable)} is not package.module:attribute")
-        names = [a.basename for a in self.artifacts]
-        if len(set(names)) != len(names):
-            raise Refused(f"the manifest of {self.app} {self.version} names a file twice")
         if len(self.of_kind("wheel")) != 1 or len(self.of_kind("entry")) + bool(self.callable) != 1:
             raise Refused(f"the manifest of {self.app} {self.version} needs one wheel, and one entry or callable")
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        """What each Python takes of it can be told, and no name is taken twice."""
+        named = f"the manifest of {self.app} {self.version}"
+        files = [*self.artifacts, *self.unvendored]
+        if len({a.basename for a in files}) != len(files):
+            raise Refused(f"{named} names a file twice")
+        if not self.pythons:
+            raise Refused(f"{named} names no python; expected such as 3.11")
+        if any(a.kind != "dependency" for a in self.unvendored):
+            raise Refused(f"{named} leaves out of the store what is no dependency")
+        for each in files:
+            if set(each.pythons) - set(self.pythons) or each.pythons and each.kind != "dependency":
+                raise Refused(f"{named} has {each.name} for Python {', '.join(each.pythons)}, itself it is for {', '.join(self.pythons)}")
+        if self.format == 1 and (len(self.pythons) != 1 or self.unvendored):
+            raise Refused(f"{named} says more than its format 1 can")
 
     def of_kind(self, *kinds: str) -> list[Artifact]:
+        """Of what lies in the store."""
         return [a for a in self.artifacts if a.kind in kinds]
+
+    @property
+    def dependencies(self) -> list[Artifact]:
+        """The wheels that are installed beside the application's own, wherever they lie; by name."""
+        return sorted([*self.of_kind("dependency"), *self.unvendored], key=lambda a: a.name)
+
+    def part(self, python: str) -> Release:
+        """What a host of that Python takes, as a release for it alone; its `id` and `layer` are those of the host.
+
+        Raises Refused for a Python that the release is not for.
+        """
+        if python not in self.pythons:
+            raise Refused(f"{self.app} {self.version} is for Python {', '.join(self.pythons)}, not for {python}")
+        kept, absent = ([replace(a, pythons=()) for a in files if a.fits(python)] for files in (self.artifacts, self.unvendored))
+        return replace(self, pythons=(python,), artifacts=tuple(kept), unvendored=tuple(absent))
 
     @property
     def id(self) -> str:
         """version + six hex digits of the content: two builds of one version never share a directory on a host."""
-        content = [self.app, self.version, self.callable, self.python,
-                   sorted((a.name, a.kind, a.sha256) for a in self.artifacts)]
+        content = [self.app, self.version, self.callable, self._target,
+                   sorted((a.name, a.kind, a.sha256) for a in [*self.artifacts, *self.unvendored])]
         return f"{self.version}-{hashlib.sha256(canonical(content).encode()).hexdigest()[:6]}"
 
     @property
     def layer(self) -> str:
         """The name of the locked dependencies: equal for releases with the same wheels and Python."""
-        wheels = sorted(a.sha256 for a in self.of_kind("dependency"))
-        return hashlib.sha256(canonical([self.python, wheels]).encode()).hexdigest()[:12]
+        wheels = sorted(a.sha256 for a in self.dependencies)
+        return hashlib.sha256(canonical([self._target, wheels]).encode()).hexdigest()[:12]
+
+    @property
+    def _target(self) -> Any:
+        """As digests have it: one Python as a text, so that they are what they were in format 1."""
+        return self.pythons[0] if len(self.pythons) == 1 else list(self.pythons)
 
     def for_host(self) -> list[Artifact]:
-        """What a host needs; the sdist, lock and SBOM stay in the store."""
-        return self.of_kind("wheel", "dependency", "installer", "entry", "settings")
+        """What hosts need; the sdist, lock and SBOM stay in the store."""
+        return [*self.of_kind("wheel", "installer", "entry", "settings"), *self.dependencies]
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """In the format it was read in: a manifest that was signed keeps its meaning for hosts of any age."""
+        said = asdict(self)
+        for each in [*said["artifacts"], *said["unvendored"]]:
+            if not each["pythons"]:
+                del each["pythons"]
+        if self.format == 1:
+            said["python"] = said.pop("pythons")[0]
+            del said["unvendored"]
+        return said
 
     def text(self) -> str:
         """The manifest as it is published and signed."""
@@ -148,18 +213,29 @@ class Release:
         """Raises Refused for anything that is not a manifest, naming what is wrong."""
         if not isinstance(said, dict):
             raise Refused("the manifest is not a JSON object")
-        if said.get("format", 1) != 1:
-            raise Refused(f"manifest format {said['format']!r} is unknown to this weft, which reads format 1", "upgrade weft")
-        known = set(cls.__dataclass_fields__)
+        if said.get("format", 1) not in FORMATS or isinstance(said.get("format"), bool):
+            raise Refused(f"manifest format {said['format']!r} is unknown to this weft, which reads formats 1 and 2", "upgrade weft")
+        said = {"format": 1, **said}
+        known = set(cls.__dataclass_fields__) - ({"pythons", "unvendored"} if said["format"] == 1 else set())
+        known |= {"python"} if said["format"] == 1 else set()
         if set(said) - known:
             raise Refused(f"the manifest has unknown keys: {', '.join(sorted(set(said) - known))}")
         try:
-            files = tuple(Artifact(**each) for each in said["artifacts"])
-            return cls(**{**said, "artifacts": files})
+            if said["format"] == 1:
+                said["pythons"] = _one(said.pop("python"))
+            files = {key: tuple(Artifact(**each) for each in said.get(key, ())) for key in ("artifacts", "unvendored")}
+            return cls(**{**said, **files})
         except (TypeError, KeyError) as error:
             raise Refused(f"the manifest is incomplete or malformed: {error}") from None
         except UsageError as error:
             raise Refused(f"the manifest is not valid: {error.message}") from None
+
+
+def _one(python: Any) -> tuple[str, ...]:
+    """Of format 1, which named one Python as a text."""
+    if not isinstance(python, str):
+        raise Refused(f"manifest names python {_shown(python)}; expected such as 3.11")
+    return (python,)
 
 
 STATUSES = ("staged", "pending", "good", "bad")

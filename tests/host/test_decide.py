@@ -90,7 +90,7 @@ def test_a_host_that_serves_the_version_already_has_nothing_to_do():
 
 def test_faults_before_anything_is_sent():
     assert decide.deploy_faults(EMPTY, RELEASE) == []
-    assert "built for Python 3.12, the host's is 3.11" in decide.deploy_faults(EMPTY, release(python="3.12", artifacts=RELEASE.artifacts))[0].message
+    assert "built for Python 3.12, the host's is 3.11" in decide.deploy_faults(EMPTY, release(pythons="3.12", artifacts=RELEASE.artifacts))[0].message
     assert "the disk has 1 MB free" in decide.deploy_faults(replace(EMPTY, disk_free=1 << 20), RELEASE)[0].message
     assert "carries no installer" in decide.deploy_faults(EMPTY, release())[0].message
 

@@ -6,6 +6,7 @@ from tests import factory
 from tests.release.index import wheel
 from weft.errors import Refused
 from weft.release import build
+from weft.release.target import Target
 from weft.stores.directory import DirectoryStore
 
 
@@ -21,12 +22,12 @@ REQUIRES = ('Provides-Extra: dev\nRequires-Dist: b>=1\nRequires-Dist: a; python_
 
 @pytest.mark.parametrize("extras, found", [((), ['a; python_version < "4"', "b>=1"]), (("dev",), ['a; python_version < "4"', "b>=1", "c"])])
 def test_requirements_with_the_extras_that_are_wished(tmp_path, extras, found):
-    assert build.requirements(put(tmp_path, requires=REQUIRES), "3.11", extras) == found
+    assert build.requirements(put(tmp_path, requires=REQUIRES), Target("3.11", "manylinux_2_36_x86_64").environment, extras) == found
 
 
 def test_an_extra_that_is_not_there(tmp_path):
     with pytest.raises(Refused) as error:
-        build.requirements(put(tmp_path, requires=REQUIRES), "3.11", ["dev", "postgresql"])
+        build.requirements(put(tmp_path, requires=REQUIRES), Target("3.11", "manylinux_2_36_x86_64").environment, ["dev", "postgresql"])
     assert error.value.message == "loom has no extra postgresql"
 
 

@@ -1,5 +1,6 @@
 """Locks and wheelhouses from a real index, by uv and by pip."""
 
+import os
 import shutil
 import sys
 from datetime import date
@@ -9,7 +10,7 @@ import pytest
 from tests import factory
 from tests.release.index import Index, wheel
 from weft.errors import FailedUndone, Refused, UsageError
-from weft.release import lock, pins, pipeline, run, single, tools
+from weft.release import lock, pins, pipeline, single, tools
 from weft.release.lock import Rules
 from weft.release.target import Target, this_platform
 from weft.stores.directory import DirectoryStore
@@ -43,11 +44,11 @@ def quiet(line):
 
 
 def test_nothing_required_is_nothing_asked():
-    assert lock.locked((), HERE, "", quiet) == lock.Locked("# no dependencies\n", (), False)
+    assert lock.locked({HERE: ()}, "", quiet) == lock.Locked("# no dependencies\n", (), False)
 
 
 def test_locked_with_hashes_and_wheels(index, resolver):
-    found = lock.locked(["loom>=1", "spindle"], HERE, "", quiet)
+    found = lock.locked({HERE: ["loom>=1", "spindle"]}, "", quiet)
     assert [path.name for path in found.wheels] == ["loom-1.0-py3-none-any.whl", "spindle-1.0-py3-none-any.whl"]
     pins = lock.parse(found.text)
     assert {name: version for name, (version, _) in pins.items()} == {"loom": "1.0", "spindle": "1.0"}
@@ -58,36 +59,44 @@ def test_locked_with_hashes_and_wheels(index, resolver):
 
 
 def test_equal_inputs_ask_nothing(index):
-    first = lock.locked(["loom>=1"], HERE, "", quiet)
+    first = lock.locked({HERE: ["loom>=1"]}, "", quiet)
     asked = len(index.asked)
     assert asked
     index.put("loom", *wheel("loom", "1.1"))
-    second = lock.locked(["loom>=1"], HERE, "", quiet)
+    second = lock.locked({HERE: ["loom>=1"]}, "", quiet)
     assert (second.text, second.wheels, second.fresh, len(index.asked)) == (first.text, first.wheels, False, asked)
 
 
-def test_the_cache_is_named_by_the_content_of_the_inputs():
-    keys = [lock._key(*words) for words in ((["a", "b"], HERE, {}), (["b", "a"], HERE, {}), (["a"], HERE, {}), (["a", "b"], OTHER, {}),
-                                            (["a", "b"], HERE, {"a": ("1", frozenset())}), (["a", "b"], HERE, {"a": ("1", frozenset("x"))}))]
-    assert keys[0] == keys[1] and len(set(keys)) == 5
+def test_the_cache_is_named_by_the_content_of_the_inputs(tmp_path, monkeypatch):
+    def key(requires, target=HERE, pins={}):
+        return lock._key({target: requires}, {target: pins})
+    (tmp_path / "bounds").write_text("a<2\n")
+    monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "bounds"))
+    keys = [key(["a", "b"]), key(["b", "a"]), key(["a"]), key(["a", "b"], OTHER), key(["a", "b"], pins={"a": ("1", frozenset())}),
+            key(["a", "b"], pins={"a": ("1", frozenset("x"))}), lock._key({HERE: ["a", "b"], OTHER: ["a", "b"]}, {})]
+    assert keys[0] == keys[1] and len(set(keys)) == 6
+    os.utime(tmp_path / "bounds", (1, 1))
+    assert key(["a", "b"]) == keys[0], "times do not count"
+    (tmp_path / "bounds").write_text("a<3\n")
+    assert key(["a", "b"]) not in keys, "what pip is bound by does"
 
 
 def test_upgrade_asks_again_and_is_kept(index):
-    lock.locked(["loom>=1"], HERE, "", quiet)
+    lock.locked({HERE: ["loom>=1"]}, "", quiet)
     index.put("loom", *wheel("loom", "1.1"))
-    assert "loom==1.1" in lock.locked(["loom>=1"], HERE, "loom==1.0\n", quiet, Rules(upgrade=True)).text
-    assert "loom==1.1" in lock.locked(["loom>=1"], HERE, "", quiet).text
+    assert "loom==1.1" in lock.locked({HERE: ["loom>=1"]}, "loom==1.0\n", quiet, Rules(upgrade=True)).text
+    assert "loom==1.1" in lock.locked({HERE: ["loom>=1"]}, "", quiet).text
 
 
 def test_the_projects_own_lock_is_kept_to(index, resolver):
     index.put("loom", *wheel("loom", "1.1"))
-    found = lock.locked(["loom>=1"], HERE, "loom==1.0 \\\n    --hash=sha256:" + "0" * 64 + "\n", quiet)
+    found = lock.locked({HERE: ["loom>=1"]}, "loom==1.0 \\\n    --hash=sha256:" + "0" * 64 + "\n", quiet)
     assert list(lock.parse(found.text)) == ["loom"] and "loom==1.0" in found.text
 
 
 def test_a_pin_that_the_metadata_rules_out_gives_way(index, resolver):
     index.put("loom", *wheel("loom", "2.0"))
-    found = lock.locked(["loom>=2", "spindle"], HERE, "loom==1.0\nspindle==1.0\n", quiet, Rules(files=True))
+    found = lock.locked({HERE: ["loom>=2", "spindle"]}, "loom==1.0\nspindle==1.0\n", quiet, Rules(files=True))
     assert "loom==2.0" in found.text and "spindle==1.0" in found.text
 
 
@@ -95,30 +104,30 @@ def test_one_name_is_upgraded_and_the_others_stay(index, resolver):
     for name in ("loom", "heald"):
         index.put(name, *wheel(name, "1.0"))
         index.put(name, *wheel(name, "1.1"))
-    found = lock.locked(["loom", "heald"], HERE, "loom==1.0\nheald==1.0\n", quiet, Rules(upgrade=["Heald"]))
+    found = lock.locked({HERE: ["loom", "heald"]}, "loom==1.0\nheald==1.0\n", quiet, Rules(upgrade=["Heald"]))
     assert {name: version for name, (version, _) in lock.parse(found.text).items()} == {"loom": "1.0", "heald": "1.1"}
 
 
 def test_a_name_to_upgrade_that_is_not_locked(index):
     with pytest.raises(UsageError) as error:
-        lock.locked(["loom"], HERE, "loom==1.0\n", quiet, Rules(upgrade=["lom", "loom"]))
+        lock.locked({HERE: ["loom"]}, "loom==1.0\n", quiet, Rules(upgrade=["lom", "loom"]))
     assert (error.value.message, error.value.hint) == ("lom: not in requirements.lock", "locked: loom")
 
 
 def test_other_bytes_under_a_locked_name_are_refused(index, resolver):
     """The index was changed, or somebody stands in the way: the hashes that were committed decide."""
-    pinned = lock.locked(["loom"], HERE, "", quiet).text
+    pinned = lock.locked({HERE: ["loom"]}, "", quiet).text
     index.put("loom", "loom-1.0-py3-none-any.whl", wheel("loom", "1.0", "Summary: evil\n")[1])
     with pytest.raises(Refused) as error:
-        lock.locked(["loom"], HERE, pinned, quiet, Rules(files=True))
+        lock.locked({HERE: ["loom"]}, pinned, quiet, Rules(files=True))
     assert error.value.message == "the index has other files than requirements.lock names"
-    assert lock.locked(["loom"], HERE, pinned, quiet, Rules(upgrade=True)).text != pinned
+    assert lock.locked({HERE: ["loom"]}, pinned, quiet, Rules(upgrade=True)).text != pinned
 
 
 def test_an_sdist_built_twice_gives_the_same_wheel(index, resolver, tmp_path, monkeypatch):
-    first = lock.locked(["spindle"], HERE, "", quiet).wheels[0].read_bytes()
+    first = lock.locked({HERE: ["spindle"]}, "", quiet).wheels[0].read_bytes()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another-cache"))
-    assert lock.locked(["spindle"], HERE, "", quiet).wheels[0].read_bytes() == first
+    assert lock.locked({HERE: ["spindle"]}, "", quiet).wheels[0].read_bytes() == first
 
 
 def prod(made, version="1.1.4"):
@@ -188,7 +197,7 @@ def test_what_is_declared_without_a_build(tmp_path, text, extras, expected):
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"rotten"), lambda path: path.unlink()])
 def test_a_damaged_cache_is_not_sound(index, damage):
-    found = lock.locked(["loom>=1"], HERE, "", quiet)
+    found = lock.locked({HERE: ["loom>=1"]}, "", quiet)
     place = found.wheels[0].parent.parent
     assert lock._sound(place)
     damage(found.wheels[0])
@@ -196,13 +205,14 @@ def test_a_damaged_cache_is_not_sound(index, damage):
 
 
 def test_for_another_python(index, resolver):
-    found = lock.locked(["loom"], OTHER, "", quiet)
+    found = lock.locked({OTHER: ["loom"]}, "", quiet)
     assert [path.name for path in found.wheels] == ["loom-1.0-py3-none-any.whl"]
 
 
 def test_nothing_is_built_for_another_machine(index, resolver):
-    with pytest.raises(run.CommandFailed):
-        lock.locked(["spindle"], OTHER, "", quiet)
+    with pytest.raises(Refused) as error:
+        lock.locked({OTHER: ["spindle"]}, "", quiet)
+    assert error.value.message == "what is required cannot be locked for Python 3.9 on manylinux_2_28_x86_64"
     assert not list((tools.cache() / "locks").iterdir()), "half a lock was left"
 
 
@@ -210,13 +220,13 @@ def test_what_is_not_on_an_index_cannot_be_locked(index, tmp_path, resolver):
     name, raw = wheel("shed", "1.0")
     (tmp_path / name).write_bytes(raw)
     with pytest.raises(Refused) as error:
-        lock.locked([f"shed @ file://{tmp_path / name}"], HERE, "", quiet)
+        lock.locked({HERE: [f"shed @ file://{tmp_path / name}"]}, "", quiet)
     assert error.value.message.endswith("cannot be locked: it has no file with a hash on an index")
 
 
 def test_unknown_to_the_index(index):
-    with pytest.raises(run.CommandFailed) as error:
-        lock.locked(["nowhere-to-be-found"], HERE, "", quiet)
+    with pytest.raises(Refused) as error:
+        lock.locked({HERE: ["nowhere-to-be-found"]}, "", quiet)
     assert "nowhere-to-be-found" in "\n".join(error.value.tail)
 
 
@@ -239,16 +249,16 @@ def test_the_wheels_are_for_another_python(index, tmp_path, monkeypatch):
     """They are fetched, and said not to have been tried."""
     monkeypatch.setattr(tools, "python", lambda minor: "")
     made = factory.make_project(tmp_path / "project", requires=("loom",))
-    made.configure('python = "3.8"\nplatform = "manylinux_2_28_x86_64"')
+    made.configure('python = "3.13"\nplatform = "manylinux_2_28_x86_64"')
     report = factory.Quiet()
     factory.run_release(made, "1.1.4", report=report)
-    assert report.warnings == ["not installed and imported here: the wheels are for Python 3.8 on manylinux_2_28_x86_64"]
-    assert DirectoryStore(made.store).manifest("weaveserver", "1.1.4").python == "3.8"
+    assert report.warnings == ["not installed and imported here: the wheels are for Python 3.13 on manylinux_2_28_x86_64"]
+    assert DirectoryStore(made.store).manifest("weaveserver", "1.1.4").pythons == ("3.13",)
 
 
 def test_written_and_parsed():
     pins = {"b_c": ("1.0", frozenset({"b" * 64, "a" * 64})), "a": ("2", frozenset({"c" * 64}))}
-    text = lock.written(pins)
+    text = lock.written({"3.11": pins})
     assert text == (f"a==2 \\\n    --hash=sha256:{'c' * 64}\n"
                     f"b-c==1.0 \\\n    --hash=sha256:{'a' * 64} \\\n    --hash=sha256:{'b' * 64}\n")
     assert lock.parse(text) == pins

@@ -9,6 +9,9 @@ import pytest
 
 from tests import factory
 from weft.release import sbom
+from weft.release.target import Target
+
+HERE = [Target("3.11", "manylinux_2_36_x86_64").environment]
 
 
 def wheel(folder, name, version, lines=()):
@@ -33,7 +36,7 @@ def made(tmp_path):
 
 def test_what_it_says(made):
     app, wheels = made
-    said = json.loads(sbom.text("shop", "1.0", "c" * 40, 1767225600, app, wheels, "3.11"))
+    said = json.loads(sbom.text("shop", "1.0", "c" * 40, 1767225600, app, wheels, HERE))
     assert said["metadata"]["timestamp"] == "2026-01-01T00:00:00Z"
     assert said["metadata"]["component"]["licenses"] == [{"expression": "Apache-2.0 OR MIT"}]
     assert [(part["purl"], part.get("licenses")) for part in said["components"]] == [
@@ -48,9 +51,9 @@ def test_what_it_says(made):
 
 def test_the_same_release_gives_the_same_bytes_and_another_one_another_serial(made):
     app, wheels = made
-    text = sbom.text("shop", "1.0", "c" * 40, 0, app, wheels, "3.11")
-    assert text == sbom.text("shop", "1.0", "c" * 40, 0, app, list(reversed(wheels)), "3.11")
-    other = json.loads(sbom.text("shop", "1.0", "d" * 40, 0, app, wheels, "3.11"))
+    text = sbom.text("shop", "1.0", "c" * 40, 0, app, wheels, HERE)
+    assert text == sbom.text("shop", "1.0", "c" * 40, 0, app, list(reversed(wheels)), HERE)
+    other = json.loads(sbom.text("shop", "1.0", "d" * 40, 0, app, wheels, HERE))
     assert other["serialNumber"] != json.loads(text)["serialNumber"]
 
 
@@ -64,7 +67,7 @@ def validator():
 
 def test_cyclonedx_accepts_it(made, validator):
     app, wheels = made
-    text = sbom.text("shop", "1.0", "c" * 40, 0, app, wheels, "3.11")
+    text = sbom.text("shop", "1.0", "c" * 40, 0, app, wheels, HERE)
     assert validator.validate_str(text) is None
     broken = json.loads(text)
     broken["components"][0]["hashes"][0]["content"] = "short"

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from weft.release import tools
 from weft.release.target import Target, this_platform
 
 
@@ -38,7 +39,10 @@ def test_for_uv(platform, name):
     assert Target("3.11", platform).for_uv() == name
 
 
-def test_here():
+def test_who_builds(monkeypatch):
     mine = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    assert Target(mine, this_platform()).here
-    assert not Target("3.8", this_platform()).here and not Target(mine, "manylinux_2_17_s390x").here
+    assert Target(mine, this_platform()).builder == sys.executable and Target(mine, this_platform()).own
+    other = Target(mine, "manylinux_2_17_s390x")
+    assert not other.builder and not other.own
+    monkeypatch.setattr(tools, "python", lambda minor: f"/usr/bin/python{minor}")
+    assert Target("3.8", this_platform()).builder == "/usr/bin/python3.8" and not Target("3.8", this_platform()).own

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Key:
-    """kind: str, int, float, bool, list (of strings), vectors (a list of strings, or several), waves (ints and percents), table (free), tables (of hosts)."""
+    """kind: str, int, float, bool, list (of strings), texts (one string, or several), vectors (a list of strings, or several), waves (ints and percents), table (free), tables (of hosts)."""
 
     name: str
     kind: str
@@ -28,8 +28,11 @@ PROJECT = (
     Key("settings", "str", "", "The ini file with the application's default settings, relative to the project."),
     Key("artifacts", "str", "artifacts", "The artifact store: a directory (relative to the project), file:///path, "
         "s3://bucket/prefix, sftp://host/path; to deploy from only: https://host/path."),
-    Key("python", "str", "3.11", "The minor version of the hosts' Python, which the wheels are for."),
-    Key("platform", "str", "", "The hosts' platform tag for pip, such as manylinux_2_36_x86_64. Default: this machine's."),
+    Key("python", "texts", ("3.11",), "The minor version of the hosts' Python, which the wheels are for; a list such as [\"3.11\", \"3.12\"] "
+        "where hosts differ: each takes its own part."),
+    Key("platform", "str", "", "The hosts' platform tag for pip, such as manylinux_2_36_x86_64; one for all of a release. Default: this machine's."),
+    Key("vendor", "texts", ("all",), "The dependencies whose wheels lie in the store: all, none, or their names. The others are locked by "
+        "hash, and `fab deploy` fetches them; `--vendor` goes before it."),
     Key("extras", "list", (), "Extras of the package whose dependencies belong to the release, such as postgresql."),
     Key("test", "list", (), "The test command, as an argument vector. Default: python -m pytest, else unittest."),
     Key("publish_to", "list", ("store",), "Where releases go: the store, and with \"index\" a package index too, by twine after the store has it."),

@@ -151,10 +151,14 @@ def _fits(key: Key, value: Any) -> bool:
         "str": isinstance(value, str), "int": number and value >= 0, "bool": isinstance(value, bool),
         "float": (number or isinstance(value, float)) and value >= 0, "table": isinstance(value, dict),
         "list": lists and all(isinstance(v, str) or (key.name.endswith("doors") and isinstance(v, int)) for v in value),
-        "vectors": lists and (_vector(value) or not value or all(map(_vector, value))),
+        "texts": _texts(value) or isinstance(value, str) and bool(value), "vectors": lists and (_vector(value) or not value or all(map(_vector, value))),
         "waves": lists and bool(value) and all(re.fullmatch(r"[1-9]\d*|(100|[1-9]\d?)%", str(v)) for v in value),
         "tables": lists and all(isinstance(v, dict) for v in value),
     }[key.kind]
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, str) and each for each in value)
 
 
 def _vector(value: Any) -> bool:
@@ -165,6 +169,8 @@ def _vector(value: Any) -> bool:
 def _value(path: Path, key: Key, value: Any) -> Any:
     if key.kind == "vectors":
         return [value] if _vector(value) else value
+    if key.kind == "texts":
+        return [value] if isinstance(value, str) else value
     if key.kind == "waves":
         return [str(each) for each in value]
     if key.kind == "tables":
@@ -176,7 +182,7 @@ def _expected(key: Key) -> str:
     if key.choices:
         return f"one of {', '.join(key.choices)}"
     return {"str": "a string", "int": "a whole number", "float": "a number", "bool": "true or false",
-            "list": "a list of strings", "vectors": 'a command such as ["make", "assets"], or a list of commands', "waves": "a list of hosts or percents such as [1, \"10%\", \"100%\"]",
+            "list": "a list of strings", "texts": "a string, or a list of strings", "vectors": 'a command such as ["make", "assets"], or a list of commands', "waves": "a list of hosts or percents such as [1, \"10%\", \"100%\"]",
             "table": "a table", "tables": "[[host]] tables"}[key.kind]
 
 

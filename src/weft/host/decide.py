@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from weft.errors import Refused
 from weft.host.state import Fault, HostState
 from weft.plan import Plan, Step
@@ -13,21 +15,32 @@ HEADROOM = 50 << 20
 UNPACKED = 5
 
 
+def own_part(state: HostState, release: Release) -> Release:
+    """What this host takes of a release: the part for its Python; all of it where it is for none, which `deploy_faults` says."""
+    return release.part(state.python) if state.python in release.pythons else release
+
+
 def deploy_faults(state: HostState, release: Release) -> list[Fault]:
     """Why this release can't come to this host."""
     found = []
-    if state.python and release.python != state.python:
-        found.append(Fault(f"{release.app} {release.version} was built for Python {release.python}, "
+    if state.python and state.python not in release.pythons:
+        wanted = sorted({*release.pythons, state.python}, key=lambda each: int(each[2:]))
+        words = f'"{state.python}"' if len(release.pythons) == 1 else "[" + ", ".join(f'"{each}"' for each in wanted) + "]"
+        found.append(Fault(f"{release.app} {release.version} was built for Python {_listed(release.pythons)}, "
                            f"the host's is {state.python}",
-                           f"release it with [tool.weft] python = \"{state.python}\""))
+                           f"release it with [tool.weft] python = {words}"))
     new = [a for a in release.for_host() if a.sha256 not in state.cached]
     room = sum(a.size for a in new) * UNPACKED + HEADROOM
     if state.disk_free < room:
         found.append(Fault(f"the disk has {state.disk_free >> 20} MB free, {room >> 20} MB are needed",
                            "make room on the host, or prune old files"))
-    if not release.of_kind("installer") and (release.of_kind("wheel", "dependency")):
+    if not release.of_kind("installer") and (release.of_kind("wheel") or release.dependencies):
         found.append(Fault(f"the release {release.version} carries no installer (pip's wheel)", "release it again with this weft"))
     return found
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def received(files: list[str]) -> str:
@@ -50,7 +63,7 @@ def stage(state: HostState, release: Release, settings: str, by: str) -> Plan:
         steps.append(Step("fetch", received(missing), {"wanted": missing}))
     if release.id not in state.sealed:
         steps.append(Step("tools", "unpack the installer", {}))
-        if release.layer not in state.layers and release.of_kind("dependency"):
+        if release.layer not in state.layers and release.dependencies:
             steps.append(Step("layer", _dependencies(release), {"layer": release.layer}))
         steps.append(Step("release", f"install {release.app} {release.version}", {"release": release.id}))
     if not ready:
@@ -61,7 +74,7 @@ def stage(state: HostState, release: Release, settings: str, by: str) -> Plan:
 
 
 def _dependencies(release: Release) -> str:
-    number = len(release.of_kind("dependency"))
+    number = len(release.dependencies)
     return f"install {number} dependenc{'ies' if number != 1 else 'y'}"
 
 

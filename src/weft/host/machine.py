@@ -62,7 +62,8 @@ class Machine:
     def observe(self) -> dict[str, Any]:
         with contextlib.suppress(Refused, OSError), self.locked():
             pass  # recovery starts every command; a busy host is looked at as it is
-        state, release = self.state(), self.request.release
+        state = self.state()
+        release = decide.own_part(state, self.request.release) if self.request.release else None
         faults = self._faults(state)
         plan: Plan | None = None
         if self.request.rollback is not None and not faults and not decide.there_already(state, self.request.rollback):
@@ -145,9 +146,10 @@ class Machine:
 
     def stage(self) -> dict[str, Any]:
         request = self.request
-        release = request.need_release()
+        whole = request.need_release()
         with self.locked():
             state = self.state()
+            release = self.work.release = decide.own_part(state, whole)
             decide.stale(state, request.base)
             self._refuse([*self._faults(state), *trust.check(self.layout, release, request.proof), *decide.deploy_faults(state, release)])
             trust.remember(self.layout, request.proof)

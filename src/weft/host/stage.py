@@ -169,10 +169,10 @@ class Layer:
         assert release is not None
         empty_folder(self.work.layout, place, self.work.installer)
         site = place / "site"
-        pip_install(self.work, self.work.site.python, release.of_kind("dependency"), place, ["--target", str(site)])
+        pip_install(self.work, self.work.site.python, release.dependencies, place, ["--target", str(site)])
         compile_all(self.work, site)
         seize(self.work.layout, place)
-        sealing.close(place, {"layer": layer, "python": release.python})
+        sealing.close(place, {"layer": layer, "python": release.pythons[0]})
 
     def undo(self, layer: str) -> None:
         if not seal(self.work.layout.layer(layer)).exists():
@@ -194,7 +194,7 @@ class InstallRelease:
         pip_install(work, str(place / "venv/bin/python"), said.of_kind("wheel"), place, [])
         compile_all(work, place / "venv" / "lib")
         seize(work.layout, place)
-        if said.of_kind("dependency"):
+        if said.dependencies:
             site = work.layout.layer(said.layer) / "site"
             packages = next((place / "venv" / "lib").glob("python3*/site-packages"))
             (packages / "weft-layer.pth").write_text(f"import site; site.addsitedir({str(site)!r})\n")

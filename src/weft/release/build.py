@@ -7,11 +7,12 @@ import email.parser
 import sys
 import zipfile
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Callable, Mapping, Sequence
 
 from weft.errors import Refused
-from weft.release import run, sdist, tools
+from weft.release import pipconf, run, sdist, tools
 from weft.release.sdist import normal
+from weft.release.target import Target, listed, shown
 from weft.release.wheel import repack
 
 Log = Callable[[str], None]
@@ -43,7 +44,7 @@ def make_wheel(archive: Path, into: Path, out: Path, epoch: int, log: Log) -> Pa
 def _build(words: list[str], cwd: Path, epoch: int, log: Log, ceiling: Path | None = None) -> None:
     """ceiling: where a backend that asks git ends its search, so that it does not find the repository around the scratch."""
     uv = ["--installer", "uv"] if tools.uv() else []
-    env = environment(epoch) | ({"GIT_CEILING_DIRECTORIES": str(ceiling)} if ceiling else {})
+    env = environment(epoch) | (pipconf.for_uv() if uv else {}) | ({"GIT_CEILING_DIRECTORIES": str(ceiling)} if ceiling else {})
     run.watch([sys.executable, "-m", "build", *uv, *words], cwd, env, log)
 
 
@@ -61,8 +62,8 @@ def metadata(wheel: Path) -> email.message.Message:
         return email.parser.Parser().parsestr(archive.read(name).decode("utf-8"))
 
 
-def requirements(wheel: Path, python: str, extras: Sequence[str] = ()) -> list[str]:
-    """What the wheel requires on that Python, with these extras of it, sorted. Raises Refused for an extra it has not."""
+def requirements(wheel: Path, environment: Mapping[str, str], extras: Sequence[str] = ()) -> list[str]:
+    """What the wheel requires in that environment, with these extras of it, sorted. Raises Refused for an extra it has not."""
     from packaging.requirements import Requirement
     said = metadata(wheel)
     lacking = sorted({normal(e) for e in extras} - {normal(e) for e in said.get_all("Provides-Extra") or ()})
@@ -71,13 +72,25 @@ def requirements(wheel: Path, python: str, extras: Sequence[str] = ()) -> list[s
     found = set()
     for line in said.get_all("Requires-Dist") or ():
         each = Requirement(line.strip())
-        here = {"python_version": python, "python_full_version": f"{python}.0"}
         if each.marker and "extra" in str(each.marker):
-            if not any(each.marker.evaluate({**here, "extra": extra}) for extra in extras):
+            if not any(each.marker.evaluate({**environment, "extra": extra}) for extra in extras):
                 continue
             each.marker = None
         found.add(str(each))
     return sorted(found)
+
+
+def serves(wheel: Path, targets: Sequence[Target]) -> None:
+    """The one wheel of the application fits every target, by its tags and by what it says it requires. Raises Refused."""
+    from packaging.specifiers import SpecifierSet
+    unfit = [each for each in targets if not each.takes(wheel.name)]
+    if unfit:
+        raise Refused(f"the wheel {wheel.name} is compiled and does not serve {shown(unfit)}",
+                      "one release has one wheel of the application: py3-none-any, abi3, or compiled for the one Python in [tool.weft] python")
+    said = metadata(wheel)["Requires-Python"] or ""
+    unfit = [each for each in targets if not each.allowed(SpecifierSet(said))]
+    if unfit:
+        raise Refused(f"the project requires Python {said}; [tool.weft] python names {listed([each.python for each in unfit])}", "correct one of them")
 
 
 def modules(wheel: Path) -> list[str]:

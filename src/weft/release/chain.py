@@ -17,13 +17,14 @@ from weft.index import Sealed, remembered, trusted_manifest
 from weft.release import indexing, sbom, sign
 from weft.release.observe import Project
 from weft.simple import static
+from weft.release.target import targets
 from weft.values import Release, Version
 
 
 def bill(place: Path, project: Project, version: str, commit: str, epoch: int, wheel: Path, wheels: Sequence[Path]) -> Path:
     """Write sbom.json in `place`."""
     path = place / "sbom.json"
-    path.write_text(sbom.text(project.app, version, commit, epoch, wheel, wheels, project.config["python"]), encoding="utf-8")
+    path.write_text(sbom.text(project.app, version, commit, epoch, wheel, wheels, [each.environment for each in targets(project.config)]), encoding="utf-8")
     return path
 
 

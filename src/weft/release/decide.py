@@ -8,7 +8,7 @@ from typing import Any, Sequence
 
 from weft.errors import Refused, UsageError
 from weft.plan import Plan, Step
-from weft.release import changelog, faults, version
+from weft.release import changelog, faults, vendor, version
 from weft.release.faults import Fault, Frame
 from weft.release.observe import Published, Seen
 from weft.values import Version
@@ -22,6 +22,7 @@ class Wish:
     bump: str | None = None
     resume: bool = False
     channel: str | None = None
+    vendor: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if self.resume and self.bump is not None:
@@ -32,6 +33,8 @@ class Wish:
             Version(self.version)
         if self.bump is not None:
             version.bumped("0", self.bump)
+        if self.vendor is not None:
+            object.__setattr__(self, "vendor", vendor.words(self.vendor))
         if self.channel not in (None, *faults.CHANNELS):
             raise UsageError(f"--channel {self.channel!r} is unknown", f"known: {', '.join(faults.CHANNELS)}")
 
@@ -238,8 +241,8 @@ def _last_steps(seen: Seen, frame: Frame, tagged: str) -> list[Step]:
 
 def _lock(seen: Seen, frame: Frame) -> Step:
     strict = frame.channel == "prod"
-    return Step("lock", f"requirements.lock with hashes and a wheelhouse for {frame.target}" + (", nothing but what is pinned" if strict else ""),
-                {"pinned": seen.locked, "strict": strict})
+    return Step("lock", f"requirements.lock with hashes and a wheelhouse for {frame.target}" + (", nothing but what is pinned" if strict else "")
+                + vendor.told(frame.vendor), {"pinned": seen.locked, "strict": strict, "vendor": list(frame.vendor)})
 
 
 def _index_step(version: str) -> Step:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Iterator, Mapping, Sequence
 
-from weft.release import changelog, version
+from weft.release import changelog, vendor, version
 from weft.release.observe import Seen
 from weft.release.vcs import WORDS, Words
 
@@ -20,6 +20,7 @@ class Frame:
     rebuild: build twice and compare.  channel: dev or prod.  entry: the changelog's entry where it is made from fragments.
     strict: metadata must be without warnings.  repository: the package index that the files are to be uploaded to, "" for none.  clashes: what stands against that.
     vcs: git or hg.  unfit: why no tag can be named so.  hooks: "before_test" and so on -> commands.
+    vendor: what of the dependencies is to lie in the store.
     """
 
     app: str
@@ -40,6 +41,7 @@ class Frame:
     vcs: str = "git"
     unfit: str = ""
     hooks: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
+    vendor: Sequence[str] = (vendor.ALL,)
 
     @property
     def words(self) -> Words:
@@ -166,6 +168,10 @@ def of_signing(seen: Seen) -> Iterator[Fault]:
 
 
 def of_lock(seen: Seen, frame: Frame) -> Iterator[Fault]:
+    for each in seen.shut_out:
+        yield Fault(f"[tool.weft] python names {each}", "correct one of them")
+    yield from _addressed(seen.requires or ())
+    yield from _vendored(seen, frame)
     if frame.channel != "prod":
         return
     if not seen.locked and seen.requires != []:
@@ -174,6 +180,22 @@ def of_lock(seen: Seen, frame: Frame) -> Iterator[Fault]:
     elif seen.unpinned:
         yield Fault(f"requirements.lock does not cover what the project requires: {_some(seen.unpinned)}",
                     "inv lock, then commit requirements.lock")
+
+
+def _addressed(requires: Sequence[str]) -> Iterator[Fault]:
+    """What is required from an address of its own: no version and hash on an index fix it."""
+    for each in requires:
+        name, at, _address = each.partition(" @ ")
+        if at:
+            yield Fault(f"the project requires {name.strip()} from an address, which cannot be locked", f"require a released version of {name.strip()}")
+
+
+def _vendored(seen: Seen, frame: Frame) -> Iterator[Fault]:
+    """A name that can be known to be wrong before anything is resolved."""
+    complete = seen.locked and not seen.unpinned or seen.requires == []
+    lacking = vendor.unknown(frame.vendor, seen.pinned) if complete else ()
+    if lacking:
+        yield Fault(f"vendor: {', '.join(lacking)}: not among the dependencies", f"all, none, or of: {vendor.known(seen.pinned)}")
 
 
 def of_upload(frame: Frame) -> Iterator[Fault]:

@@ -1,38 +1,46 @@
-"""The locked dependencies: requirements.lock with hashes, and a wheelhouse for the target. Made once for equal inputs."""
+"""The locked dependencies: one requirements.lock with hashes, and one wheelhouse for all targets. Made once for equal inputs."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import re
 import shutil
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Collection, Sequence
+from typing import Callable, Collection, Mapping, Sequence
 
 from weft import durable
 from weft.errors import Refused, UsageError
 from weft.plan import canonical
-from weft.release import run, tools, wheel
+from weft.release import fetch, pipconf, resolve, run, tools
+from weft.release.names import normal
 from weft.release.pins import Pins, parse, uncovered, written
-from weft.release.sdist import normal
 from weft.release.target import Target
 
 Log = Callable[[str], None]
-_EPOCH = 1_577_836_800
-"""The time that wheels built here of others' sdists bear: 2020-01-01, in seconds since 1970."""
+Wanted = Mapping[Target, Sequence[str]]
+"""What is required, a target at a time."""
 NOTHING = "# no dependencies\n"
 
 
 @dataclass(frozen=True)
 class Locked:
-    """text: requirements.lock.  wheels: the wheelhouse's files.  fresh: made now, not taken from the cache."""
+    """text: requirements.lock.  wheels: the wheelhouse's files.  fresh: made now, not taken from the cache.
+
+    pythons: file name -> the Pythons of the targets that take it.  built: the files that were built here, from an sdist.
+    """
 
     text: str
     wheels: Sequence[Path]
     fresh: bool
+    pythons: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    built: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> set[str]:
+        """What is locked, for whichever target."""
+        return set(parse(self.text))
 
 
 @dataclass(frozen=True)
@@ -48,34 +56,50 @@ class Rules:
     upgrade: bool | Collection[str] = False
 
 
-def locked(requires: Sequence[str], target: Target, pinned: str, log: Log, rules: Rules = Rules()) -> Locked:
+class NotLocked(Refused):
+    """What is required cannot be had for a target. tail: the last lines of what tried."""
+
+    def __init__(self, target: Target, error: run.CommandFailed):
+        super().__init__(f"what is required cannot be locked for {target}", details={"output": error.tail})
+        self.tail = error.tail
+
+
+def locked(wanted: Wanted, pinned: str, log: Log, rules: Rules = Rules()) -> Locked:
     """The lock for these requirements, from the cache when the same was asked before.
 
     pinned: the text of the project's own requirements.lock; "" without one.
-    Raises CommandFailed; Refused for what cannot be locked; UsageError for a name to upgrade that is not in it.
+    Raises Refused for what cannot be locked; UsageError for a name to upgrade that is not in it.
     """
-    if not requires:
+    if not any(wanted.values()):
         return Locked(NOTHING, (), False)
-    pins = _kept(requires, target, parse(pinned), rules)
-    place = tools.cache() / "locks" / _key(requires, target, pins, rules)
-    if rules.upgrade or not _sound(place):
-        _make(place, requires, target, pins, rules, log)
-        return _read(place, True)
-    return _read(place, False)
+    _known(rules, pinned)
+    kept = {target: _kept(requires, target, parse(pinned, target.environment), rules) for target, requires in wanted.items()}
+    place = tools.cache() / "locks" / _key(wanted, kept, rules)
+    fresh = bool(rules.upgrade) or not _sound(place)
+    if fresh:
+        _make(place, wanted, kept, rules, log)
+    return _read(place, fresh)
+
+
+def _known(rules: Rules, pinned: str) -> None:
+    pins = parse(pinned)
+    lacking = sorted(_named(rules) - set(pins))
+    if lacking:
+        raise UsageError(f"{', '.join(lacking)}: not in requirements.lock", f"locked: {', '.join(sorted(pins)) or 'nothing'}")
+
+
+def _named(rules: Rules) -> set[str]:
+    return set() if isinstance(rules.upgrade, bool) else {normal(name) for name in rules.upgrade}
 
 
 def _kept(requires: Sequence[str], target: Target, pins: Pins, rules: Rules) -> dict[str, tuple[str, frozenset[str]]]:
     """The pins that still hold: not those to be upgraded, nor those that the project's own words rule out by now."""
     if rules.upgrade is True:
         return {}
-    names = {normal(name) for name in rules.upgrade or ()}
-    if names - set(pins):
-        raise UsageError(f"{', '.join(sorted(names - set(pins)))}: not in requirements.lock",
-                         f"locked: {', '.join(sorted(pins)) or 'nothing'}")
-    astray = uncovered(requires, target.python, pins)
+    astray = uncovered(requires, target.environment, pins)
     if rules.strict and astray:
         raise _not_pinned(astray)
-    stale = names | {each.name for each in astray}
+    stale = _named(rules) | {each.name for each in astray}
     return {name: (version, hashes if rules.files else frozenset()) for name, (version, hashes) in pins.items() if name not in stale}
 
 
@@ -84,39 +108,50 @@ def _not_pinned(astray: Sequence[object]) -> Refused:
                    "inv lock, then commit requirements.lock")
 
 
-def _key(requires: Sequence[str], target: Target, pins: Pins, rules: Rules = Rules()) -> str:
-    kept = sorted((name, version, sorted(hashes)) for name, (version, hashes) in pins.items())
-    content = canonical([2, sorted(requires), target.python, target.platform, kept, rules.strict])
+def _key(wanted: Wanted, kept: Mapping[Target, Pins], rules: Rules = Rules()) -> str:
+    """By the content of all that a lock is made from."""
+    def row(target: Target, requires: Sequence[str]) -> list[object]:
+        pins = sorted((name, version, sorted(hashes)) for name, (version, hashes) in kept.get(target, {}).items())
+        return [target.python, target.platform, sorted(requires), pins]
+    content = canonical([3, sorted(row(*each) for each in wanted.items()), rules.strict, pipconf.digest()])
     return hashlib.sha256(content.encode()).hexdigest()[:24]
 
 
 def _read(place: Path, fresh: bool) -> Locked:
-    return Locked((place / "requirements.lock").read_text(encoding="utf-8"), sorted((place / "wheelhouse").iterdir()), fresh)
+    said = json.loads((place / "parts.json").read_text(encoding="utf-8"))
+    return Locked((place / "requirements.lock").read_text(encoding="utf-8"), sorted((place / "wheelhouse").iterdir()), fresh,
+                  said["pythons"], frozenset(said["built"]))
 
 
 def _sound(place: Path) -> bool:
-    """Whether a cached lock is there, with one wheel for each pin, of the bytes that it names."""
+    """Whether a cached lock is there, with one wheel for each pin of each target, of the bytes that it names."""
     try:
-        pins = parse((place / "requirements.lock").read_text(encoding="utf-8"))
-        wheels = {normal(wheel.name.split("-")[0]): wheel for wheel in (place / "wheelhouse").iterdir()}
-        return set(pins) == set(wheels) and all(durable.sha256(wheels[name]) in pins[name][1] for name in pins)
-    except OSError:
+        found = _read(place, False)
+        allowed = {digest for _name, _version, digests in _rows(found.text) for digest in digests}
+        return {path.name for path in found.wheels} == set(found.pythons) \
+            and {normal(name.split("-")[0]) for name in found.pythons} == found.names \
+            and all(durable.sha256(path) in allowed for path in found.wheels)
+    except (OSError, ValueError, KeyError):
         return False
 
 
-def _make(place: Path, requires: Sequence[str], target: Target, pins: Pins, rules: Rules, log: Log) -> None:
+def _rows(text: str) -> list[tuple[str, str, frozenset[str]]]:
+    from weft.release.pins import rows
+    return [(name, version, digests) for name, version, _marker, digests in rows(text)]
+
+
+def _make(place: Path, wanted: Wanted, kept: Mapping[Target, Pins], rules: Rules, log: Log) -> None:
     """Resolve and fetch beside `place`, then give the result its name; two at once do no harm."""
     fresh = durable.temp_name(place)
-    fresh.mkdir(parents=True)
+    house = fetch.House(fresh / "wheelhouse", fresh / "built")
     try:
-        (fresh / "in").write_text("\n".join(requires) + "\n", encoding="utf-8")
-        (fresh / "pins").write_text("".join(f"{name}=={version}\n" for name, (version, _) in sorted(pins.items())), encoding="utf-8")
-        found = resolve(fresh, target, log)
-        if rules.strict and set(found) - set(pins):
-            raise _not_pinned([f"{name} {found[name][0]}" for name in sorted(set(found) - set(pins))])
-        _fetch(fresh, {name: pins[name] if name in pins and pins[name][1] else found[name] for name in found}, target, log)
-        for name in ("in", "pins", "out"):
-            (fresh / name).unlink(missing_ok=True)
+        house.create()
+        # Who can build goes first: what it builds for any Python serves the others too.
+        parts = {target.python: _one(fresh, house, target, wanted[target], kept[target], rules, log)
+                 for target in sorted(wanted, key=lambda each: (not each.own, not each.builder)) if wanted[target]}
+        durable.write(fresh / "requirements.lock", written({each.python: parts.get(each.python, {}) for each in wanted}))
+        durable.write(fresh / "parts.json", json.dumps({"pythons": house.pythons, "built": sorted(house.made)}, sort_keys=True))
+        shutil.rmtree(fresh / "built")
         shutil.rmtree(place, ignore_errors=True)
         os.rename(fresh, place)
     except OSError:
@@ -126,75 +161,16 @@ def _make(place: Path, requires: Sequence[str], target: Target, pins: Pins, rule
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def resolve(place: Path, target: Target, log: Log) -> Pins:
-    """Exact versions with hashes for `in` under the constraints `pins`: by uv where it is, else (or if it fails) by pip."""
-    if tools.uv() and (target.here or target.for_uv()):
-        try:
-            return _by_uv(place, target, log)
-        except run.CommandFailed as error:
-            log(f"uv found no solution (exit {error.code}); asking pip")
-    return _by_pip(place, target, log)
-
-
-def _by_uv(place: Path, target: Target, log: Log) -> Pins:
-    platform = ["--python-platform", target.for_uv()] if target.for_uv() else []
-    binary = [] if target.here else ["--only-binary", ":all:"]
-    run.watch([tools.uv(), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--generate-hashes", "--python", sys.executable,
-               "--python-version", target.python, *platform, *binary, "--constraints", "pins", "--output-file", "out", "in"],
-              place, log=log)
-    text = (place / "out").read_text(encoding="utf-8")
-    return _complete(parse(text), re.findall(r"^[^\s#-].*", text, re.M))
-
-
-def _by_pip(place: Path, target: Target, log: Log) -> Pins:
-    options = [] if target.here else [*target.for_pip(), "--target", "unused"]
-    run.watch([*tools.pip(), "install", "--quiet", "--dry-run", "--ignore-installed", "--no-input", *options, "--report", "out",
-               "--constraint", "pins", "--requirement", "in"], place, log=log)
-    found = json.loads((place / "out").read_text(encoding="utf-8"))["install"]
-    pins = {normal(each["metadata"]["name"]): (each["metadata"]["version"], _archive_hash(each)) for each in found}
-    return _complete(pins, [each["metadata"]["name"] for each in found])
-
-
-def _archive_hash(each: dict) -> frozenset[str]:
-    """Of a file on an index; what is named by an address of its own has none that counts."""
-    found = each["download_info"].get("archive_info", {}).get("hashes", {}).get("sha256")
-    return frozenset([found] if found and not each["is_direct"] else [])
-
-
-def _complete(pins: Pins, lines: Sequence[str]) -> Pins:
-    """Raises Refused when something came from elsewhere than an index, where no hash and version fix it."""
-    loose = [line for line in lines if " @ " in line] + [name for name, (_, hashes) in pins.items() if not hashes]
-    if loose:
-        raise Refused(f"dependency {loose[0]!r} cannot be locked: it has no file with a hash on an index",
-                      "require a released version of it")
-    return pins
-
-
-def _fetch(place: Path, pins: Pins, target: Target, log: Log) -> None:
-    """One wheel for each pin, its hash checked by pip; what has none is built here when here is the target."""
-    house, lock = place / "wheelhouse", place / "requirements.lock"
-    house.mkdir()
-    lock.write_text(written(pins), encoding="utf-8")
-    words = ["wheel", "--wheel-dir"] if target.here else ["download", *target.for_pip(), "--dest"]
-    _watched([*tools.pip(), words[0], "--quiet", "--no-input", "--no-deps", "--require-hashes", *words[1:], str(house),
-              "--requirement", str(lock)], place, log)
-    wheels = {normal(path.name.split("-")[0]): path for path in house.iterdir()}
-    lacking = sorted(set(pins) - set(wheels))
-    if lacking:
-        raise Refused(f"no wheel of {', '.join(lacking)} for {target}", "choose another version, or release on such a machine")
-    for name, path in wheels.items():
-        if durable.sha256(path) not in pins[name][1]:
-            wheel.repack(path, _EPOCH)
-    built = {name: (version, hashes | {durable.sha256(wheels[name])}) for name, (version, hashes) in pins.items()}
-    durable.write(lock, written(built))
-
-
-def _watched(argv: Sequence[str], place: Path, log: Log) -> None:
-    """pip, building what has no wheel so that it comes out the same each time. Raises Refused for files of other hashes."""
+def _one(fresh: Path, house: fetch.House, target: Target, requires: Sequence[str], pins: Pins, rules: Rules, log: Log) -> Pins:
+    """One target's part: its pins, with the hashes of just the files that are taken."""
+    spot = fresh / target.python
+    spot.mkdir()
     try:
-        run.watch(argv, place, run.environment({"SOURCE_DATE_EPOCH": str(_EPOCH), "PYTHONHASHSEED": "0"}), log)
+        found = resolve.resolve(spot, requires, pins, target, house.built, log)
+        if rules.strict and set(found) - set(pins):
+            raise _not_pinned([f"{name} {found[name][0]}" for name in sorted(set(found) - set(pins))])
+        return house.take(spot, {name: pins[name] if name in pins and pins[name][1] else found[name] for name in found}, target, log)
     except run.CommandFailed as error:
-        if "DO NOT MATCH THE HASHES" not in "\n".join(error.tail):
-            raise
-        raise Refused("the index has other files than requirements.lock names", "look at what changed there; if it is right: "
-                      "inv lock, then commit requirements.lock", details={"output": error.tail}) from None
+        raise NotLocked(target, error) from None
+    finally:
+        shutil.rmtree(spot, ignore_errors=True)

@@ -11,7 +11,8 @@ from typing import Any, Sequence
 
 from weft.config import load
 from weft.errors import UsageError
-from weft.release import changelog, indexing, news, pins, scratch, sign, version
+from weft.release import changelog, indexing, news, pins, scratch, sign, vendor, version
+from weft.release.target import targets
 from weft.release.vcs import Remote, Repository, State, open_repository
 from weft.stores import open_store
 from weft.values import Release, Version, app_name
@@ -47,7 +48,8 @@ class Seen:
 
     begun: the version of a run that left its note but no tag.  newest: the last version that is tagged in the history of
     the commit checked out, "" without one.  news: where the changelog's entry is made of fragments.  requires: what pyproject.toml declares,
-    None where only a build can tell.  unpinned: those of them that requirements.lock does not meet.
+    None where only a build can tell.  unpinned: those of them that requirements.lock does not meet.  pinned: the names that it locks.
+    shut_out: the Pythons that the release would be for, and the project does not allow.
     """
 
     state: State
@@ -72,6 +74,8 @@ class Seen:
     news: news.News | None = None
     requires: Sequence[str] | None = None
     unpinned: Sequence[str] = ()
+    pinned: Sequence[str] = ()
+    shut_out: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,11 @@ def open_project(root: Path) -> Project:
                          'callable = "package.module:application", or entry = "wsgi/application.wsgi"')
     if config["tag"].count("{version}") != 1 or config["tag"].startswith("-"):
         raise config.wrong("tag", f"{config['tag']!r} must name {{version}} once", 'tag = "v{version}"')
+    targets(config)
+    try:
+        vendor.words(config["vendor"])
+    except UsageError as error:
+        raise config.wrong("vendor", error.message.removeprefix("vendor: "), error.hint) from None
     return Project(root, config, open_repository(root), open_store(config["artifacts"], root))
 
 
@@ -175,9 +184,22 @@ def _locking(project: Project) -> dict[str, Any]:
     """What is said about dependencies: by pyproject.toml, and by the requirements.lock in version control."""
     path = project.root / "requirements.lock"
     locked = path.is_file() and bool(project.repo.tracked([(project.prefix / path.name).as_posix()]))
-    requires = pins.declared(project.root, project.config["extras"])
-    left = pins.uncovered(requires, project.config["python"], pins.parse(_text(path))) if locked and requires else ()
-    return {"locked": locked, "requires": requires, "unpinned": tuple(map(str, left))}
+    requires, text = pins.declared(project.root, project.config["extras"]), _text(path) if locked else ""
+    aims = [each.environment for each in targets(project.config)]
+    left = [str(each) for aim in aims for each in pins.uncovered(requires or (), aim, pins.parse(text, aim))] if locked else []
+    return {"locked": locked, "requires": requires, "unpinned": tuple(dict.fromkeys(left)), "pinned": tuple(pins.parse(text)),
+            "shut_out": _shut_out(project)}
+
+
+def _shut_out(project: Project) -> tuple[str, ...]:
+    """The target Pythons that pyproject.toml's own requires-python does not allow, and what that is."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    said = pins.requires_python(project.root)
+    try:
+        allowed = SpecifierSet(said)
+    except InvalidSpecifier:
+        return ()
+    return tuple(f"{each.python}; the project requires Python {said}" for each in targets(project.config) if not each.allowed(allowed))
 
 
 def _in_packages(top: Path, untracked: Sequence[str]) -> list[str]:

@@ -15,11 +15,11 @@ from typing import Any, Callable, Iterator, Protocol, Sequence
 from weft.config.load import is_project
 from weft.errors import FailedUndone, Interrupted, NeedsHands, OutcomeUnknown, Refused, WeftError
 from weft.plan import Plan, Step
-from weft.release import decide, lockfile, news, observe, run, scratch, upload
+from weft.release import decide, lockfile, news, observe, run, scratch, upload, vendor
 from weft.release.decide import Wish
 from weft.release.faults import Fault, Frame
 from weft.release.observe import Project, Seen
-from weft.release.target import wanted
+from weft.release.target import shown, targets
 from weft.release.vcs import SendRefused, SendUnknown
 
 _MOVES = {"hook": "mend what the hook shows, then run the same command again",
@@ -76,7 +76,7 @@ def propose(project: Project, wish: Wish, today: date) -> Proposal:
         seen = observe.observe(project)
         wished = decide.target(seen, wish, project.config["tag"])
         frame = _frame(project, wished, today)
-        frame = replace(frame, channel=wish.channel or frame.channel)
+        frame = replace(frame, channel=wish.channel or frame.channel, vendor=wish.vendor or vendor.words(project.config["vendor"]))
         there = observe.published(project, wished)
         look = upload.outlook(project, wished, there.release)
         frame = replace(frame, repository=look.repository, clashes=look.faults)
@@ -95,7 +95,7 @@ def _frame(project: Project, wished: str, today: date) -> Frame:
     config = project.config
     loads = f"import {config['callable']}" if config["callable"] else f"import it, compile {config['entry']}"
     return Frame(project.app, wished, project.tag(wished), config["tag"], config["branch"], str(project.store), loads,
-                 str(wanted(project.config)), today.isoformat(), config["verify_reproducible"], config["channel"], strict=config["strict_metadata"], vcs=project.repo.name,
+                 shown(targets(project.config)), today.isoformat(), config["verify_reproducible"], config["channel"], strict=config["strict_metadata"], vcs=project.repo.name,
                  unfit=project.repo.unfit(project.tag(wished)), hooks=observe.hooks(project))
 
 

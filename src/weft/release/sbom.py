@@ -21,18 +21,21 @@ _NAMESPACE = uuid.UUID("6f9b2d5e-2a55-5d0c-9a42-7f5f0c3f9a11")
 _PREFIX = "License :: "
 
 
-def text(app: str, version: str, commit: str, epoch: int, wheel: Path, wheels: Sequence[Path], python: str) -> str:
-    """sbom.json. epoch: the commit's time.  wheel: the application's own.  wheels: its locked dependencies.  python: the hosts' minor version."""
-    found = {_normal(build.metadata(each)["Name"]): each for each in sorted(wheels)}
+def text(app: str, version: str, commit: str, epoch: int, wheel: Path, wheels: Sequence[Path], environments: Sequence[Mapping[str, str]]) -> str:
+    """sbom.json. epoch: the commit's time.  wheel: the application's own.  wheels: its locked dependencies.  environments: what markers
+    mean on the hosts, a target at a time."""
+    found: dict[str, list[Path]] = {}
+    for each in sorted(wheels):
+        found.setdefault(_normal(build.metadata(each)["Name"]), []).append(each)
     root = _component(wheel, "application")
-    parts = [_component(each, "library") for _, each in sorted(found.items())]
-    digests = sorted(part["hashes"][0]["content"] for part in [root, *parts])
+    parts = _libraries([each for _, several in sorted(found.items()) for each in several])
+    digests = sorted(said["content"] for part in [root, *parts] for said in part["hashes"])
     said = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json", "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
         "serialNumber": uuid.uuid5(_NAMESPACE, "\n".join([app, version, commit, *digests])).urn,
         "metadata": {"timestamp": datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), "component": root,
                      "tools": {"components": [{"type": "application", "name": "weft", "version": __version__}]}},
-        "components": parts, "dependencies": _graph(root, wheel, found, python)}
+        "components": parts, "dependencies": _graph(root, wheel, found, environments)}
     return json.dumps(said, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -53,6 +56,15 @@ def _component(wheel: Path, kind: str) -> dict[str, Any]:
     return {**part, **({"licenses": licences} if licences else {}), **({"description": summary} if summary not in ("", "UNKNOWN") else {})}
 
 
+def _libraries(wheels: Sequence[Path]) -> list[dict[str, Any]]:
+    """One component a version, with the hashes of all its wheels: those of other Pythons too."""
+    parts: dict[str, dict[str, Any]] = {}
+    for each in wheels:
+        part = _component(each, "library")
+        parts.setdefault(part["bom-ref"], {**part, "hashes": []})["hashes"] += part["hashes"]
+    return list(parts.values())
+
+
 def _licences(said: email.message.Message) -> list[dict[str, Any]]:
     """The expression, which is SPDX, where the package gives one; else the words it has, as names."""
     if said["License-Expression"]:
@@ -65,16 +77,17 @@ def _licences(said: email.message.Message) -> list[dict[str, Any]]:
     return [{"license": {"name": each}} for each in dict.fromkeys(named)]
 
 
-def _graph(root: Mapping[str, Any], wheel: Path, found: Mapping[str, Path], python: str) -> list[dict[str, Any]]:
+def _graph(root: Mapping[str, Any], wheel: Path, found: Mapping[str, Sequence[Path]], environments: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     """Who asks for whom, out of what was locked; the application for all that nobody else does, too."""
-    asks = {name: _asked(path, found, python) - {name} for name, path in found.items()}
-    mine = _asked(wheel, found, python)
-    orphans = set(found) - mine - {name for each in asks.values() for name in each}
-    refs = {name: _purl(build.metadata(path)) for name, path in found.items()}
-    rows = [(root["bom-ref"], mine | orphans), *((refs[name], each) for name, each in sorted(asks.items()))]
-    return [{"ref": ref, **({"dependsOn": sorted(refs[name] for name in names)} if names else {})} for ref, names in rows]
+    asks = {_purl(build.metadata(path)): (name, path) for name, several in found.items() for path in several}
+    wants = {ref: _asked(path, found, environments) - {name} for ref, (name, path) in asks.items()}
+    mine = _asked(wheel, found, environments)
+    orphans = set(found) - mine - {name for each in wants.values() for name in each}
+    refs = {name: sorted({_purl(build.metadata(path)) for path in several}) for name, several in found.items()}
+    rows = [(root["bom-ref"], mine | orphans), *((ref, wants[ref]) for ref in sorted(wants, key=lambda ref: (asks[ref][0], ref)))]
+    return [{"ref": ref, **({"dependsOn": sorted(each for name in names for each in refs[name])} if names else {})} for ref, names in rows]
 
 
-def _asked(wheel: Path, found: Mapping[str, Path], python: str) -> set[str]:
+def _asked(wheel: Path, found: Mapping[str, Any], environments: Sequence[Mapping[str, str]]) -> set[str]:
     from packaging.requirements import Requirement
-    return {_normal(Requirement(line).name) for line in build.requirements(wheel, python)} & set(found)
+    return {_normal(Requirement(line).name) for each in environments for line in build.requirements(wheel, each)} & set(found)

@@ -87,10 +87,10 @@ def lock_only(project: Project, upgrade: bool | Sequence[str], report: Any) -> t
     with _clone(project) as work:
         wheel = _built(work, report, 3)
         with _told(report, 3, 3, "lock"):
-            found = lock.locked(steps.requirements(project, wheel), steps.target(project), pinned, report.log, lock.Rules(upgrade=upgrade))
+            found = lock.locked(steps.requirements(project, wheel), pinned, report.log, lock.Rules(upgrade=upgrade))
     if found.text != pinned:
         durable.write(path, found.text)
-    return path, len(lock.parse(found.text))
+    return path, len(found.names)
 
 
 def _built(work: steps.Work, report: Any, of: int) -> Path:
@@ -125,7 +125,7 @@ def _told(report: Any, number: int, of: int, kind: str) -> Iterator[None]:
         report.end(False, error.tail)
         raise FailedUndone(f"{kind}: {error}", "mend what it shows, commit, and run the same command again",
                            "nothing changed", {"output": error.tail}) from None
-    except BaseException:
-        report.end(False, ())
+    except BaseException as error:
+        report.end(False, getattr(error, "tail", ()))
         raise
     report.end(True, ())

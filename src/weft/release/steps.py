@@ -11,9 +11,10 @@ from typing import Any, Callable, Sequence
 
 from weft.config.load import read_toml
 from weft.errors import Refused
-from weft.release import again, build, chain, changelog, contents, lock, news, publish, run, scratch, sign, tools, upload, verify
+from weft.release import (again, build, chain, changelog, contents, lock, news, publish, run, scratch, sign, tools, upload,
+                          vendor as vendoring, verify)
 from weft.release.observe import Project
-from weft.release.target import Target, this_platform, wanted
+from weft.release.target import Target, targets, this_platform
 from weft.release.vcs import WORDS, Remote
 from weft.release.version import edited
 from weft.values import Release
@@ -31,6 +32,7 @@ class Work:
     note: scratch.Note | None = None
     locked: lock.Locked | None = None
     tree: contents.Tree | None = None
+    split: vendoring.Split | None = None
 
     @property
     def clone(self) -> Path:
@@ -53,11 +55,6 @@ class Work:
     def remember(self, **changes: str) -> None:
         self.note = replace(self.note, **changes)
         scratch.save(self.place, self.note)
-
-
-def target(project: Project) -> Target:
-    """What the configuration says the hosts are."""
-    return wanted(project.config)
 
 
 def _scratch(work: Work, commit: str, tag: str, tag_id: str, branch: str, base: str) -> None:
@@ -140,6 +137,7 @@ def _build(work: Work, version: str) -> None:
     _as_committed(work, archive)
     wheel = build.make_wheel(archive, work.place / "unpacked", work.dist, work.epoch, work.log)
     build.check(archive, wheel, version, work.log, work.project.config["strict_metadata"])
+    build.serves(wheel, targets(work.project.config))
 
 
 def _as_committed(work: Work, archive: Path) -> None:
@@ -172,16 +170,18 @@ def _built(work: Work) -> tuple[Path, Path]:
     return next(work.dist.glob("*.tar.gz")), next(work.dist.glob("*.whl"))
 
 
-def requirements(project: Project, wheel: Path) -> list[str]:
-    """What the hosts need beside the application: its own metadata's words, with the extras of [tool.weft]."""
-    return build.requirements(wheel, project.config["python"], project.config["extras"])
+def requirements(project: Project, wheel: Path) -> dict[Target, list[str]]:
+    """What the hosts need beside the application: its own metadata's words, with the extras of [tool.weft]; a target at a time."""
+    return {each: build.requirements(wheel, each.environment, project.config["extras"]) for each in targets(project.config)}
 
 
-def _lock(work: Work, pinned: bool, strict: bool = False) -> None:
+def _lock(work: Work, pinned: bool, strict: bool = False, vendor: Sequence[str] = (vendoring.ALL,)) -> None:
     kept = work.source / "requirements.lock"
     text = kept.read_text(encoding="utf-8") if pinned and kept.is_file() else ""
-    work.locked = lock.locked(requirements(work.project, _built(work)[1]), target(work.project), text, work.log,
-                              lock.Rules(files=True, strict=strict))
+    work.locked = lock.locked(requirements(work.project, _built(work)[1]), text, work.log, lock.Rules(files=True, strict=strict))
+    work.split = vendoring.split(work.locked, vendor)
+    if work.split.warning:
+        work.warn(work.split.warning)
     (work.place / "requirements.lock").write_text(work.locked.text, encoding="utf-8")
     (work.place / "wheelhouse").mkdir()
     for wheel in work.locked.wheels:
@@ -189,19 +189,26 @@ def _lock(work: Work, pinned: bool, strict: bool = False) -> None:
 
 
 def _verify(work: Work, version: str) -> None:
-    config, aim = work.project.config, target(work.project)
-    python = tools.python(aim.python)
+    tried = [aim for aim in targets(work.project.config) if _verified(work, aim)]
+    for aim in targets(work.project.config):
+        if aim not in tried:
+            work.warn(f"not installed and imported here: the wheels are for {aim}")
+
+
+def _verified(work: Work, aim: Target) -> bool:
+    """Whether this machine can try it; raises when what it tries fails."""
+    config, python = work.project.config, tools.python(aim.python)
     if not python or aim.platform not in Target(aim.python, this_platform()).tags():
-        work.warn(f"not installed and imported here: the wheels are for {aim}")
-        return
+        return False
     wheel = _built(work)[1]
-    inside = verify.install(python, work.place / "venv", work.place / "requirements.lock", work.place / "wheelhouse",
+    inside = verify.install(python, work.place / f"venv-{aim.python}", work.place / "requirements.lock", work.place / "wheelhouse",
                             wheel, work.log)
     settings = work.source / config["settings"] if config["settings"] else None
     empty = work.place / "empty"
     verify.imports(inside, build.modules(wheel), config["callable"], settings, empty, work.log)
     if config["entry"]:
         verify.compiles(inside, work.source / config["entry"], empty, work.log)
+    return True
 
 
 def _stage(work: Work, version: str, tag: str) -> None:
@@ -210,8 +217,10 @@ def _stage(work: Work, version: str, tag: str) -> None:
     named = {kind: work.source / config[kind] for kind in ("entry", "settings") if config[kind]}
     wheels = sorted((work.place / "wheelhouse").iterdir())
     named["sbom"] = chain.bill(work.place, project, version, work.note.commit, work.epoch, wheel, wheels)
-    found = publish.files([("sdist", archive), ("wheel", wheel)], wheels, tools.installer(work.log), work.place / "requirements.lock", named)
-    release = publish.manifest(project.app, version, work.note.commit, tag, work.epoch, config["python"],
+    outside = [path for path in wheels if path.name in {each.name for each in work.split.outside}]
+    found = publish.files([("sdist", archive), ("wheel", wheel)], [path for path in wheels if path not in outside], tools.installer(work.log), work.place / "requirements.lock", named)
+    parts = publish.Parts([each.python for each in targets(config)], work.locked.pythons, outside)
+    release = publish.manifest(project.app, version, work.note.commit, tag, work.epoch, parts,
                                config["callable"], _entry(work, version), found, chain.builders(wheel), chain.tar_digest(archive))
     signature = sign.signing(project.root, config).manifest(release)
     place = project.store.staging(project.app, version)

@@ -6,7 +6,9 @@ import platform
 import re
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Sequence
+
+from weft.release import tools
 
 _ALIASES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _UV_KNOWS = (17, 28, *range(31, 41))
@@ -23,9 +25,35 @@ class Target:
         return f"Python {self.python} on {self.platform}"
 
     @property
-    def here(self) -> bool:
-        """Whether this interpreter on this machine is the target, so that what has no wheel can be built here."""
-        return self.python == f"{sys.version_info[0]}.{sys.version_info[1]}" and self.platform == this_platform()
+    def builder(self) -> str:
+        """An interpreter on this machine that is the target, so that what has no wheel can be built with it; "" without one."""
+        return tools.python(self.python) if self.platform == this_platform() else ""
+
+    @property
+    def own(self) -> bool:
+        """Whether that interpreter is the one that runs weft."""
+        return self.builder == sys.executable
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What markers are evaluated with, of what is known of the target."""
+        said = {"python_version": self.python, "python_full_version": f"{self.python}.0", "extra": ""}
+        match = re.fullmatch(r"(?:many|musl)linux_\d+_\d+_(\w+)", self.platform)
+        system = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "platform_machine": match[1]} if match else {}
+        return {**said, **system, "implementation_name": "cpython", "platform_python_implementation": "CPython"}
+
+    def takes(self, wheel: str) -> bool:
+        """Whether the target installs a wheel of that file name; one that was built on such a machine, too."""
+        from packaging import tags
+        version, machine = tuple(map(int, self.python.split("."))), re.sub(r"^(?:many|musl)linux_\d+_\d+_", "linux_", self.platform)
+        platforms = [*self.tags(), *([machine] if machine != self.platform else [])]
+        known = {*tags.cpython_tags(version, platforms=platforms),
+                 *tags.compatible_tags(version, f"cp{self.python.replace('.', '')}", platforms)}
+        return not known.isdisjoint(tags.parse_tag("-".join(wheel.removesuffix(".whl").split("-")[-3:])))
+
+    def allowed(self, pythons: Any) -> bool:
+        """Whether a specifier set of Requires-Python has room for some release of that minor version."""
+        return any(pythons.contains(f"{self.python}.{micro}", prereleases=True) for micro in range(100))
 
     def tags(self) -> list[str]:
         """The platform tags that the target accepts, best first: an older glibc's wheels, and the aliases of some."""
@@ -55,9 +83,25 @@ class Target:
         return f"{match[2]}-manylinux_2_{known[-1]}" if known else ""
 
 
-def wanted(config: Any) -> Target:
-    """What the configuration says the hosts are."""
-    return Target(config["python"], config["platform"] or this_platform())
+def targets(config: Any) -> tuple[Target, ...]:
+    """What the configuration says the hosts are, oldest Python first. Raises UsageError."""
+    for each in config["python"]:
+        if not re.fullmatch(r"3\.(?:0|[1-9][0-9]?)", each, re.ASCII):
+            raise config.wrong("python", f"{each!r} is not a minor version of Python", 'python = "3.11", or ["3.11", "3.12"]')
+    if len(set(config["python"])) != len(config["python"]):
+        raise config.wrong("python", f"names {', '.join(each for each in dict.fromkeys(config['python']) if config['python'].count(each) > 1)} twice")
+    pythons = sorted(config["python"], key=lambda each: int(each[2:]))
+    return tuple(Target(each, config["platform"] or this_platform()) for each in pythons)
+
+
+def shown(several: Sequence[Target]) -> str:
+    """Such as "Python 3.11 and 3.12 on manylinux_2_36_x86_64"."""
+    return f"Python {listed([each.python for each in several])} on {several[0].platform}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Such as "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def this_platform() -> str:

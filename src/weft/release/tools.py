@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import configparser
 import importlib.resources
 import importlib.util
+import json
 import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from weft import durable
-from weft.release import run
+from weft.release import pipconf, run
 
 
 def cache() -> Path:
@@ -21,25 +21,11 @@ def cache() -> Path:
 
 
 def uv() -> str:
-    """The path of uv; "" when there is none, or when pip is sent to an index of its own that uv has not been told of."""
-    if _pip_index() and not any(os.environ.get(name) for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_CONFIG_FILE")):
+    """The path of uv; "" when there is none, or when pip is configured in a way that uv cannot be told of."""
+    if not pipconf.uv_can():
         return ""
     beside = Path(sys.executable).parent / "uv"
     return str(beside) if beside.is_file() else shutil.which("uv") or ""
-
-
-def _pip_index() -> str:
-    """The index that replaces the public one in pip's configuration, if any."""
-    home = Path.home()
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-    files = [Path("/etc/pip.conf"), home / ".pip/pip.conf", config / "pip/pip.conf", Path(sys.prefix, "pip.conf"),
-             Path(os.environ.get("PIP_CONFIG_FILE") or os.devnull)]
-    parser = configparser.RawConfigParser(strict=False)
-    try:
-        parser.read(files, encoding="utf-8")
-    except (configparser.Error, UnicodeDecodeError):
-        return ""
-    return os.environ.get("PIP_INDEX_URL", "") or parser.get("global", "index-url", fallback="")
 
 
 def pip() -> list[str]:
@@ -48,6 +34,36 @@ def pip() -> list[str]:
         return [sys.executable, "-m", "pip"]
     bundled = _bundled_pip()
     return [sys.executable, f"{bundled}/pip"] if bundled else [shutil.which("pip") or "pip"]
+
+
+_ELSEWHERE = """
+import json, sys
+sys.path[:0] = [each for each in sys.argv[1:2] if each]
+from pip._vendor.packaging import markers
+here, there = markers.default_environment, json.loads(sys.argv[2])
+markers.default_environment = lambda: {**here(), **there}
+from pip._internal.resolution.resolvelib import candidates
+python, own = candidates.RequiresPythonCandidate, candidates.RequiresPythonCandidate.__init__
+python.__init__ = lambda self, said: own(self, said or tuple(map(int, there["python_full_version"].split("."))))
+from pip._internal.cli.main import main
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+def pip_for(target: Any) -> list[str]:
+    """pip for a target: under its own interpreter where that is here.
+
+    Elsewhere its options choose wheels of another Python, but it would still read `python_version < "3.12"` in what others
+    require as it is true for itself, and `pip install` compares Requires-Python with itself: it is told the target's environment.
+    """
+    if target.own:
+        return pip()
+    if target.builder:
+        return [*pip(), "--python", target.builder]
+    bundled = "" if importlib.util.find_spec("pip") else str(_bundled_pip() or "")
+    if not bundled and not importlib.util.find_spec("pip"):
+        return pip()
+    return [sys.executable, "-c", _ELSEWHERE, bundled, json.dumps({**target.environment, "implementation_version": target.environment["python_full_version"]})]
 
 
 def _bundled_pip() -> Path | None:

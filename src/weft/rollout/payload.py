@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, BinaryIO, Iterable, Iterator
 
 from weft.errors import Refused
 from weft.index import Sealed
+from weft.rollout import outside
 from weft.rollout.belief import Belief
 from weft.values import Artifact, Release
 
 
 class Payload:
-    """A release in its store. Nothing is sent before every file of it, the sdist too, has been compared.
+    """A release in its store, with the wheels that it names and the store has not. Nothing is sent before every file of it,
+    the sdist too, has been compared.
 
     belief: asked at once; raises Refused for a release that nobody should install.
     """
@@ -19,6 +22,7 @@ class Payload:
     def __init__(self, store: Any, app: str, version: str, belief: Belief | None = None):
         self.store, self.release = store, store.manifest(app, version)
         self.signature = store.signature(app, version)
+        self._outside: dict[str, Path] = {}
         self.force = belief.force if belief else ()
         self.manifest = store.manifest_bytes(app, version).decode("utf-8") if self.signature or belief else ""
         raw = store.index(app)
@@ -41,6 +45,15 @@ class Payload:
             raise Refused("\n".join([f"{self.release.app} {self.release.version} is not what was released:", *faults]),
                           "put the right files back, or release a new version; nobody should install these")
 
+    def lacking(self, missing: Iterable[str]) -> list[Artifact]:
+        """What of these digests does not lie in the store, and is not on this machine yet."""
+        outside = {a.sha256 for a in self.release.unvendored}
+        return [a for a in self._wanted(missing) if a.sha256 in outside and a.sha256 not in self._outside]
+
+    def bring(self, missing: Iterable[str]) -> None:
+        """Fetch what of these digests does not lie in the store. Raises Refused for what is not to be had."""
+        self._outside.update(outside.fetched(self.lacking(missing), self.release))
+
     def announce(self, missing: Iterable[str]) -> list[dict[str, Any]]:
         """The `files` of a stage request, for the digests that a host has not."""
         return [{"sha256": artifact.sha256, "size": artifact.size} for artifact in self._wanted(missing)]
@@ -48,7 +61,8 @@ class Payload:
     def streams(self, missing: Iterable[str]) -> Iterator[BinaryIO]:
         """The files in the announced order, each opened when its turn comes."""
         for artifact in self._wanted(missing):
-            yield self.store.open(self.release.app, self.release.version, artifact)
+            near = self._outside.get(artifact.sha256)
+            yield near.open("rb") if near else self.store.open(self.release.app, self.release.version, artifact)
 
     def _wanted(self, missing: Iterable[str]) -> list[Artifact]:
         missing = set(missing)

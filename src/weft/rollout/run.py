@@ -97,8 +97,17 @@ class Rollout:
         faults += verdict.faults(self.runs) + verdict.uneven(self.job, self.runs)
         if self.job.payload and self.job.verb == "deploy" and (faults or self.todo):
             faults += _raised(self.job.payload.verify)
+            faults += _raised(self._bring) if not faults else []
         if faults:
             raise verdict.refused(faults, self.runs)
+
+    def _bring(self) -> None:
+        """What some host needs and the store has not, before any host is changed."""
+        payload, missing = self.job.payload, {digest for run in self.todo for digest in run.missing}
+        lacking = payload.lacking(missing)
+        if lacking:
+            self.progress.phase(f"fetching {len(lacking)} wheel{'s' if len(lacking) != 1 else ''} that the store has not, by hash")
+            payload.bring(missing)
 
     def stage(self) -> None:
         """All hosts at once; what is served does not change. Raises if one of them is not ready."""

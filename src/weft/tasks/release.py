@@ -17,12 +17,14 @@ _JSON = "One JSON object as the last line of standard output."
 @task(help={"version": "The version to release, such as 1.1.4. Default: the one the code declares, if it is new.",
             "bump": "Count up from the last version instead: patch, minor or major.",
             "channel": "prod releases only what requirements.lock in the repository pins. Default: as configured.",
+            "vendor": "The dependencies whose wheels lie in the store: all, none or NAME,...; the others are locked by hash and fetched "
+                      "when they are deployed. Default: as configured.",
             "yes": "Do not ask.", "plan": "Show what would be done, and change nothing.",
             "resume": "Go on with the release that was pushed and did not come to its end.",
             "abort": "Remove what a release left that was not pushed.",
             "quiet": "Of the commands' output show the failing lines only.", "json": _JSON})
 @shell.command
-def release(c, version=None, bump=None, channel=None, yes=False, plan=False, resume=False, abort=False, quiet=False, json=False):
+def release(c, version=None, bump=None, channel=None, vendor=None, yes=False, plan=False, resume=False, abort=False, quiet=False, json=False):
     """
     Test, build, tag and publish this project: inv release --version 1.1.4
 
@@ -33,7 +35,7 @@ def release(c, version=None, bump=None, channel=None, yes=False, plan=False, res
     vcs.expect(Path.cwd(), acting=not (plan or c.config.run.dry or abort))
     from weft.release import pipeline
     from weft.tasks.live import Live
-    wish = pipeline.Wish(version, bump, resume, channel)
+    wish = pipeline.Wish(version, bump, resume, channel, None if vendor is None else vendor.split(","))
     project = pipeline.open_project(Path.cwd())
     if abort:
         return _abort(project, json, version or bump or resume or plan)

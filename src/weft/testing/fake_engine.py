@@ -31,6 +31,8 @@ from weft.errors import FailedUndone, Refused, WeftError, from_json
 from weft.plan import Plan, Step
 from weft.values import Release
 
+PYTHON = "3.11"
+"""Of every host."""
 PROOF = {"manifest", "signature", "index", "index_signature", "version", "force"}
 VERBS = {"setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", *PROOF},
          "stage": {"release", "base", "files", *PROOF}, "activate": {"generation", "base"}, "confirm": {"generation"},
@@ -124,10 +126,11 @@ class FakeEngine:
         return {"drift": {}, "state": self.seen()}
 
     def _release(self) -> Release | None:
-        """What the request names. A fake believes everything."""
+        """What the request names, of it the part for this host's Python. A fake believes everything."""
         text = self.request.get("manifest")
         said = json.loads(text) if text else self.request.get("release")
-        return Release.from_json(said) if said else None
+        release = Release.from_json(said) if said else None
+        return release.part(PYTHON) if release and PYTHON in release.pythons else release
 
     def _missing(self, release: Release) -> list[str]:
         return [a.sha256 for a in release.for_host() if not (self.prefix / "files" / a.sha256).exists()]
@@ -234,7 +237,7 @@ class FakeEngine:
         return {"app": self.request["app"], "host": self.prefix.name, "engine": __version__,
                 "set_up": self.state["set_up"], "live": self.state["live"], "slot": "a" if self.state["set_up"] else "",
                 "slots": {"a": self.state["live"]} if self.state["set_up"] else {}, "answers": answers,
-                "generations": self.state["generations"], "drift": [], "disk_free": 1 << 30, "python": "3.11"}
+                "generations": self.state["generations"], "drift": [], "disk_free": 1 << 30, "python": PYTHON}
 
 
 def parse(text: bytes) -> dict[str, Any]:

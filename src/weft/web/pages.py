@@ -193,7 +193,7 @@ def _facts(entry: Entry) -> str:
     if not entry.release:
         return ""
     return (f"{moment(entry.release.created)} · {_count(len(entry.release.artifacts), 'file')}, {size(entry.size)} · "
-            f"Python {entry.release.python}")
+            f"Python {', '.join(entry.release.pythons)}")
 
 
 def _count(number: int, noun: str) -> str:
