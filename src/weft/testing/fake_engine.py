@@ -237,7 +237,7 @@ class FakeEngine:
         return {"app": self.request["app"], "host": self.prefix.name, "engine": __version__,
                 "set_up": self.state["set_up"], "live": self.state["live"], "slot": "a" if self.state["set_up"] else "",
                 "slots": {"a": self.state["live"]} if self.state["set_up"] else {}, "answers": answers,
-                "generations": self.state["generations"], "drift": [], "disk_free": 1 << 30, "python": PYTHON}
+                "generations": self.state["generations"], "drift": [], "adopted": "", "disk_free": 1 << 30, "python": PYTHON}
 
 
 def parse(text: bytes) -> dict[str, Any]:
