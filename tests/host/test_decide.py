@@ -102,3 +102,13 @@ def test_prune_keeps_five_good_ones_what_runs_and_the_way_back():
     gone_back = served(2, *all_of_them, other=9)
     old, _, _ = decide.prunable(gone_back)
     assert 1 not in old and 2 not in old, "the way back of a rolled back host stays"
+
+
+def test_a_release_for_several_pythons():
+    whole = release(pythons=("3.10", "3.12"), artifacts=(WHEEL, INSTALLER, DEPENDENCY))
+    assert decide.own_part(EMPTY, whole) is whole
+    fault = decide.deploy_faults(EMPTY, whole)[0]
+    assert fault.message == "shop 1.0 was built for Python 3.10 and 3.12, the host's is 3.11"
+    assert fault.next == 'release it with [tool.weft] python = ["3.10", "3.11", "3.12"]'
+    host = replace(EMPTY, python="3.12")
+    assert decide.own_part(host, whole) == whole.part("3.12") and decide.deploy_faults(host, whole.part("3.12")) == []
