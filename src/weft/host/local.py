@@ -9,6 +9,7 @@ from typing import Any
 from weft import durable
 from weft.config import ini
 from weft.errors import Refused
+from weft.host.commands import ids
 from weft.host.layout import Layout
 from weft.host.machine import Machine
 from weft.host.recover import copy_of_site, kept_site
@@ -47,13 +48,14 @@ def keep_edit(app: str, prefix: str) -> dict[str, Any]:
         state = here.state()
         if not state.drift or state.live is None:
             return {"did": [], "state": state.to_json()}
-        sealed = layout.sealed_settings(state.live).read_text(encoding="utf-8")
-        edited = layout.ini.read_text(encoding="utf-8")
+        kept_aside = layout.sealed_settings(state.live)
+        sealed = kept_aside.read_text(encoding="utf-8") if kept_aside.exists() else ""  # generation 0, or one without settings
+        edited = layout.ini.read_text(encoding="utf-8") if layout.ini.exists() else sealed  # it was removed: nothing to keep
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         durable.write(layout.state / f"edited-{stamp}.ini", edited, 0o600)
         kept = layout.drop_ins / f"50-kept-{stamp}.ini"
         durable.write(kept, _changes(ini.parse(edited, str(layout.ini)), ini.parse(sealed, "the sealed settings")), 0o640)
-        _restore(layout, state.live, sealed)
+        _restore(layout, state.live, sealed, here.site.account)
         return {"did": [f"kept the changes in {kept}; the next deploy applies them",
                         f"kept the whole edited file in {layout.state / f'edited-{stamp}.ini'}"],
                 "state": here.state().to_json()}
@@ -73,11 +75,11 @@ def _indented(value: str) -> str:
     return value.replace("\n", "\n    ")
 
 
-def _restore(layout: Layout, number: int, sealed: str) -> None:
+def _restore(layout: Layout, number: int, sealed: str, account: str) -> None:
     """The generation's own copy as it was sealed, and the link in /etc."""
     path = layout.generation(number) / "settings.ini"
-    as_it_was = path.stat()
-    durable.write(path, sealed, as_it_was.st_mode & 0o777, (as_it_was.st_uid, as_it_was.st_gid))
+    if sealed:
+        durable.write(path, sealed, 0o640, (0, ids(layout, account)[1]) if layout.privileged else None)
     if os.path.lexists(layout.ini) and not layout.ini.is_symlink():
         layout.ini.unlink()
     durable.link(layout.ini, str(layout.live / "generation" / "settings.ini"))
