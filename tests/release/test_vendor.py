@@ -71,7 +71,7 @@ def test_a_release_that_leaves_a_wheel_out(released, index):
     assert [a.name for a in release.of_kind("dependency")] == ["wheelhouse/spindle-1.0-py3-none-any.whl"]
     assert [(a.name, a.sha256) for a in release.unvendored] == [
         ("wheelhouse/loom-1.0-py3-none-any.whl", hashlib.sha256((index.root / "simple/loom/loom-1.0-py3-none-any.whl").read_bytes()).hexdigest())]
-    assert [path.name for path in (made.store / "weaveserver/1.1.4/wheelhouse").iterdir()] == ["spindle-1.0-py3-none-any.whl"]
+    assert [path.name for path in (made.store / "weaveserver/1.1.4/wheelhouse").glob("*.whl")] == ["spindle-1.0-py3-none-any.whl"]
     assert store.verify("weaveserver", "1.1.4") == []
     assert release.unvendored[0].sha256 in (made.store / "weaveserver/1.1.4/requirements.lock").read_text()
 
