@@ -6,6 +6,7 @@ directory. An error of fsync is raised and never retried: after it the kernel ma
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import secrets
@@ -25,6 +26,11 @@ def fsync_dir(path: Path) -> None:
 def temp_name(path: Path) -> Path:
     """A hidden sibling of `path`; sweepers know it by the prefix `.weft-tmp-`."""
     return path.parent / f".weft-tmp-{path.name}.{secrets.token_hex(6)}"
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Temporary siblings that a crash left of writes to `path`; nobody else's."""
+    return [p for p in path.parent.glob(f".weft-tmp-{glob.escape(path.name)}.*") if not p.is_dir() or p.is_symlink()] if path.parent.is_dir() else []
 
 
 def write(path: Path, content: bytes | str, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:

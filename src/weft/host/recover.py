@@ -51,6 +51,8 @@ def residue(layout: Layout) -> list[Path]:
     for folder in (layout.root, layout.cache, layout.state, *(layout.slot(place) for place in PLACES), layout.drop_ins, generations,
                    *(generations / n for n in names(generations))):
         found += [folder / n for n in names(folder) if n.startswith(".weft-tmp-")]
+    for path in (layout.ini, layout.allowed_signers, layout.revoked_signers):
+        found += durable.leftovers(path)
     return found
 
 

@@ -17,12 +17,12 @@ from typing import Sequence
 
 from weft import durable
 from weft.errors import Refused
-from weft.host import adopt, processes, sealing
+from weft.host import adopt, processes, sealing, timers
 from weft.host.commands import INSTALLER, CommandFailed, run
 from weft.host.layout import seal
 from weft.host.observe import account_exists, python_version
 from weft.host.stage import make_venv, write_generation
-from weft.host.work import Work, empty_folder, give, seize
+from weft.host.work import Work, empty_folder, give, remove, seize
 from weft.servers import SLOTS, before, find
 from weft.values import Generation
 
@@ -51,10 +51,24 @@ def prepare(work: Work, deploy_user: str, key: str) -> list[str]:
         raise Refused(f"port {' and port '.join(map(str, taken))} of this host {'is' if len(taken) == 1 else 'are'} in use by another program",
                       "end it, or set `port` or `doors` in [site] of deploy/NAME.toml to free ones")
     did: list[str] = []
+    sweep(work, deploy_user)
     if work.layout.privileged and not work.layout.prefix:
         did += accounts(work, deploy_user, key) + engine() + sudo_rule(deploy_user)
     did += folders(work) + adopt.look(work) + placeholder(work)
-    return did + site_files(work)
+    did += site_files(work)
+    return did + (timers.install() if work.layout.privileged and not work.layout.prefix else [])
+
+
+def sweep(work: Work, deploy_user: str) -> None:
+    """What a set-up that was killed left beside the files it writes outside of the application's own directories."""
+    adapter = find(work.site.server)
+    for path in (*adapter.files(work.site), *adapter.links(work.site), str(ENGINE), str(_rule(deploy_user))):
+        for left in durable.leftovers(Path(path)):
+            remove(left)
+
+
+def _rule(user: str) -> Path:
+    return Path("/etc/sudoers.d") / f"weft-{user}"
 
 
 def taken_ports(work: Work) -> list[int]:
@@ -123,7 +137,7 @@ def sudo_rule(user: str) -> list[str]:
         return []
     if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", user, re.ASCII):
         raise Refused(f"{user!r} is not an account name")
-    path = Path("/etc/sudoers.d") / f"weft-{user}"
+    path = _rule(user)
     text = (f"# Written by weft: {user} may run the engine, which takes its orders as JSON on standard input.\n"
             f"{user} ALL=(root) NOPASSWD: {ENGINE} \"\"\n")
     if not path.parent.is_dir():

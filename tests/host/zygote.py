@@ -1,0 +1,114 @@
+"""A warm engine: a process that has weft imported and forks for every request, so that thousands of runs with a fault are cheap.
+
+Requests and answers are lines of JSON on its standard input and output. A child's clock may be ahead, its boot another one.
+"""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+class Zygote:
+    """The test's end."""
+
+    def __init__(self):
+        self.process = subprocess.Popen([sys.executable, "-m", "tests.host.zygote"], cwd=ROOT, text=True, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"})
+
+    def run(self, argv, request=None, blobs=(), **fault):
+        """{"code", "last", "met", "events"}; code is negative for a signal. fault: at, mode, ahead, boot, or record: a path."""
+        said = {"argv": argv, "request": request, "blobs": [b.hex() for b in blobs], **fault}
+        print(json.dumps(said), file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        assert line, "the zygote has died"
+        return json.loads(line)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(30)
+        self.process.stdout.close()
+
+
+def main():
+    from tests.host import light
+    from weft.host import __main__ as engine, commands
+    light.register()
+    commands.may_die_with_us()
+    commands.may_cut_network()
+    out = tempfile.TemporaryFile()
+    for line in sys.stdin:
+        out.seek(0)
+        out.truncate()
+        pid = os.fork()
+        if not pid:
+            child(json.loads(line), out.fileno(), engine)
+        status = os.waitpid(pid, 0)[1]
+        out.seek(0)
+        print(json.dumps(answer(out.read(), os.waitstatus_to_exitcode(status))), flush=True)
+
+
+def child(said, out, engine):
+    code = 1
+    try:
+        os.setsid()
+        payload = json.dumps(said["request"]).encode() + b"\n" + b"".join(bytes.fromhex(b) for b in said["blobs"])
+        sys.stdin = io.TextIOWrapper(io.BytesIO(payload))
+        sys.stdout = os.fdopen(os.dup(out), "w")
+        sys.argv = ["weft-host"]
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        code = faulty(said, engine)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def faulty(said, engine):
+    """Run the engine in this process as `said` wants it; its exit code."""
+    from tests.host.faults import Points
+    from weft.host import trial
+    real_now, real_boot = trial.now, trial.boot_id
+    trial.now = lambda: real_now() + said.get("ahead", 0)
+    trial.boot_id = lambda: said.get("boot") or real_boot()
+    points = Points(said.get("at", 0), said.get("mode", "kill"))
+    engine.start_watchdog = lambda _request, _number: points.meet("watchdog", lambda: None)
+    if said.get("record"):
+        from tests.host.record import Recorder
+        recorder = Recorder(said["record"], said["root"])
+        recorder.install()
+    else:
+        points.install()
+    try:
+        engine.main(said["argv"])
+        return 0
+    except SystemExit as ended:
+        return ended.code or 0
+    finally:
+        points.at = 0
+        if said.get("record"):
+            recorder.close()
+        print(json.dumps({"met": points.count, "names": points.names}))
+
+
+def answer(output, code):
+    lines = []
+    for line in output.splitlines():
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            lines.append({"text": line.decode("utf-8", "replace")})
+    met = lines.pop() if lines and "met" in lines[-1] else {"met": 0, "names": []}
+    return {"code": code, "last": lines[-1] if lines else {}, "events": lines[:-1], **met}
+
+
+if __name__ == "__main__":
+    main()
