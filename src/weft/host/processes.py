@@ -54,11 +54,12 @@ def _is_child(pid: int, parent: int, uid: int) -> bool:
 def marks(layout: Layout, slot: str, parent: int, uid: int) -> list[Mark]:
     """The marks of living processes of a slot; what else lies there is removed. The files are the application's:
     they are read as claims, without following links, and bounded."""
-    alive, found = children(parent, uid), []
     try:
         names = os.listdir(layout.run(slot))
     except FileNotFoundError:
         return []
+    # Only now: a process that comes up in between must not lose the mark that it has just left.
+    alive, found = children(parent, uid), []
     for name in names:
         path = layout.run(slot) / name
         if name.isdigit() and int(name) in alive:
