@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from typing import Any, Callable, Mapping, Protocol
 
-from weft.errors import FailedUndone, NeedsHands, WeftError
+from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, WeftError
 from weft.plan import Plan, Step
 
 
@@ -62,6 +63,9 @@ def _undone(plan: Plan, done: list[Step], actions: Mapping[str, Action], journal
             actions[step.kind].undo(**step.args)
         except Exception as second:
             _note(journal, "undo-failed", digest=plan.digest(), step=step.kind, why=str(second))
+            if isinstance(second, OSError) and second.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):  # a disk that takes no writes: recovery, which starts every command, undoes the rest
+                return OutcomeUnknown(f"{_said(error)}\nand undoing '{step.text}' could not be finished: {second}",
+                                      "mend the disk, then run the same command again: it undoes the rest by itself", served())
             return NeedsHands(f"{_said(error)}\nand undoing '{step.text}' failed: {second}",
                               "look at the host, then run `sudo weft-host recover` on it", served())
     _note(journal, "undone", digest=plan.digest(), why=_said(error))

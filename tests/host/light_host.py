@@ -61,7 +61,7 @@ class LightHost:
         self.site = {
             "server": "light", "account": account, "python": str(self.python), "hostname": "shop.test", "aliases": [], "port": self.port,
             "doors": doors, "processes": 1, "threads": 1, "longest_request": 10, "variant": "", "settings": {}, "watch": 0, "confirm": 600, "max_errors": 2.0,
-            "health": {"path": "/", "contains": '"version": "{version}"', "good": 1, "timeout": 20}}
+            "health": {"path": "/", "contains": '"version": "{version}"', "good": 1, "timeout": 60}}
         self.clean()
         self.zygote = Zygote()
         uid = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else 0
@@ -103,7 +103,7 @@ class LightHost:
         shutil.rmtree(self.tools, ignore_errors=True)
 
     def get(self, path="/"):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()

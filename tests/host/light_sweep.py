@@ -90,12 +90,6 @@ def without_state(host):
     (host.state / "journal.jsonl").unlink()
 
 
-def edited(host):
-    two(host)
-    settings = host.root / "generations/2/settings.ini"
-    settings.write_text(settings.read_text() + "size = 3\n")
-
-
 def deploy_11(host):
     host.deploy(*R11)
     return "1.1"
@@ -134,12 +128,6 @@ def with_other_site(host, fault):
         host.site["threads"] = 1
 
 
-def keep_and_deploy(host):
-    done = host.command("keep-edit", "shop")
-    assert done["code"] == 0, done
-    return deploy_12(host)
-
-
 TRANSACTIONS = {
     "setup": Transaction(lambda host: (host.clean(), host.note_server(), host.get("/-/restart")), asks("setup"), {""}, {""}, "", set_up_and_deploy),
     "setup again": Transaction(two, with_other_site, {"1.0"}, {"1.0"}, "1.0", set_up_and_deploy),
@@ -156,7 +144,6 @@ TRANSACTIONS = {
     "recover residue": Transaction(half_staged, lambda host, fault: host.recover(**fault), {"1.0"}, {"1.0"}, "1.0", deploy_11),
     "recover a lost trial": Transaction(without_note, lambda host, fault: host.recover(**fault), {"1.0", "1.1"}, {"1.0"}, "1.0", deploy_12),
     "recover a torn state": Transaction(without_state, lambda host, fault: host.recover(**fault), {"1.0", "1.1"}, {"1.0"}, "1.0", deploy_12),
-    "keep an edit": Transaction(edited, lambda host, fault: host.command("keep-edit", "shop", fault=fault), {"1.0"}, {"1.0"}, "1.0", keep_and_deploy),
 }
 
 
