@@ -85,7 +85,7 @@ def test_a_server_that_goes_away_after_the_push(inv, project, tmp_path, monkeypa
     with servers.sftp(tmp_path, monkeypatch) as server:
         assert inv(url, "status")[0] == 0
         hook = project.remote / "hooks" / "post-receive"
-        hook.write_text(f"#!/bin/sh\nkill $(cat /proc/{server.process.pid}/task/{server.process.pid}/children) {server.process.pid}\n")
+        hook.write_text(f"#!/bin/sh\nkill -9 $(cat /proc/{server.process.pid}/task/{server.process.pid}/children) {server.process.pid}\n")
         hook.chmod(0o755)
         code, out, err = inv(url, "release", "--version", "1.1.4", "--yes")
         assert code == 5, (out, err)
