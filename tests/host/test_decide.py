@@ -6,8 +6,8 @@ import pytest
 
 from tests.test_values import WHEEL, release
 from weft.errors import Refused
-from weft.host import decide
-from weft.host.state import HostState
+from weft.host import decide, wayback
+from weft.host.state import HostState, Kept
 from weft.values import Artifact, Generation
 
 INSTALLER = Artifact("tools/pip-26-py3-none-any.whl", "installer", 5, "b" * 64)
@@ -67,19 +67,19 @@ def test_activate_uses_the_idle_slot_and_keeps_what_is_warm():
     (served(3, gen(1, "1.0"), gen(2, "1.0", settings="x"), gen(3, "1.1")), "1.0", 2),
 ])
 def test_rollback_follows_the_record(state, to, number):
-    assert decide.rollback_target(state, to).number == number
+    assert wayback.way(state, to).generation.number == number
 
 
 @pytest.mark.parametrize("state, to, says", [
     (EMPTY, "", "there is no earlier release to go back to"),
     (served(1, gen(1, "1.0", previous=0)), "", "there is no earlier release to go back to"),
     (served(1, gen(1, "1.0", previous=0)), "1.0", "1.0 is served already"),
-    (served(2, gen(1, "1.0", "bad"), gen(2, "1.1")), "1.0", "there is no good generation of 1.0 to go back to"),
+    (served(2, gen(1, "1.0", "bad"), gen(2, "1.1")), "1.0", "1.0 went bad on this host"),
     (served(2, gen(2, "1.1", previous=2)), "", "no earlier release"),
 ])
 def test_rollback_refuses(state, to, says):
     with pytest.raises(Refused, match=says):
-        decide.rollback_target(state, to)
+        wayback.way(state, to)
 
 
 def test_a_host_that_serves_the_version_already_has_nothing_to_do():
@@ -112,3 +112,66 @@ def test_a_release_for_several_pythons():
     assert fault.next == 'release it with [tool.weft] python = ["3.10", "3.11", "3.12"]'
     host = replace(EMPTY, python="3.12")
     assert decide.own_part(host, whole) == whole.part("3.12") and decide.deploy_faults(host, whole.part("3.12")) == []
+
+
+def kept(version, status="good", files=("f",)):
+    return Kept(f"{version}-aaaaaa", version, status, "2026-01-01T00:00:00Z", files=files)
+
+
+@pytest.mark.parametrize("change, to, force, source, number", [
+    ({"slots": {"a": 3, "b": 1}}, "1.0", (), "slot", 1),
+    ({}, "1.0", (), "installed", 1),
+    ({"sealed": frozenset(), "kept": (kept("1.0"),), "cached": frozenset("f")}, "1.0", (), "cache", 1),
+    ({"kept": (kept("0.9"),), "cached": frozenset("f")}, "0.9", (), "cache", None),
+    ({"kept": (kept("0.9"),)}, "0.9", (), "store", None),
+    ({"kept": (kept("0.9", ""),), "cached": frozenset("f")}, "0.9", (), "store", None),
+    ({"kept": (kept("0.9", "bad"),), "cached": frozenset("f")}, "0.9", ("bad",), "cache", None),
+    ({"sealed": frozenset()}, "", (), "store", 1),
+    ({}, "1.1", ("bad",), "installed", 2),
+    ({}, "7.7", (), "store", None),
+])
+def test_a_rollback_takes_the_nearest_way(change, to, force, source, number):
+    state = replace(served(3, gen(1, "1.0"), gen(2, "1.1", "bad"), gen(3, "1.2")), **change)
+    found = wayback.way(state, to, force)
+    assert (found.source, found.generation.number if found.generation else None) == (source, number)
+
+
+def test_what_went_bad_is_refused_with_the_way_to_force_it():
+    state = replace(served(2, gen(1, "1.0", "bad"), gen(2, "1.1")), kept=(kept("0.9", "bad"),), cached=frozenset("f"))
+    for version in ("1.0", "0.9"):
+        with pytest.raises(Refused) as refused:
+            wayback.way(state, version)
+        assert f"fab deploy --version {version}" in refused.value.hint
+
+
+def test_five_releases_are_kept_and_not_five_generations_of_one():
+    releases = [gen(n, f"1.{n}") for n in range(1, 6)]
+    again = [Generation(n, "1.5-aaaaaa", "1.5", f"settings {n}", "good", previous=n - 1) for n in range(6, 12)]
+    old, gone, _ = decide.prunable(served(11, *releases, *again, other=10))
+    assert gone == [] and sorted(old) == [5, 6, 7, 8, 9]
+
+
+def test_what_is_pinned_stays():
+    state = replace(served(9, *(gen(n, f"1.{n}") for n in range(1, 10)), other=8), pins={"1.1": {}})
+    old, gone, _ = decide.prunable(state)
+    assert 1 not in old and sorted(gone) == ["1.2-aaaaaa", "1.3-aaaaaa", "1.4-aaaaaa"]
+
+
+def test_the_cache_remembers_as_many_releases_again_as_are_installed():
+    state = replace(served(9, gen(9, "2.9")), kept=(*(kept(f"1.{n}") for n in range(8)), kept("0.1", ""), kept("2.9")), pins={"1.7": {}})
+    assert decide.forgettable(state) == ["1.5-aaaaaa", "1.6-aaaaaa", "0.1-aaaaaa"]
+
+
+def test_the_part_that_a_host_took_is_found_again_in_the_signed_manifest(tmp_path):
+    from weft.host import kept as memory
+    from weft.host.layout import Layout
+    from weft.host.trust import Proof
+    whole = release(pythons=("3.11", "3.12"), artifacts=RELEASE.artifacts)
+    here, layout = whole.part("3.12"), Layout("shop", str(tmp_path))
+    layout.state.mkdir(parents=True)
+    memory.keep(layout, here, Proof(whole.text(), "signature"))
+    assert memory.load(layout, here.id) == (here, Proof(whole.text(), "signature"))
+    memory.note(layout, here.id, "good", "2026-01-01T00:00:00Z")
+    assert [(k.release, k.version, k.status) for k in memory.listing(layout)] == [(here.id, "1.0", "good")]
+    with pytest.raises(Refused, match="cannot be read"):
+        memory.load(layout, "1.0-000000")

@@ -19,7 +19,7 @@ def test_defaults_come_from_the_application_and_the_environment(env):
         "server": "mod_wsgi", "account": "shop", "python": "/usr/bin/python3", "hostname": "shop", "aliases": [],
         "port": 80, "doors": [], "processes": 2, "threads": 8, "longest_request": 60,
         "health": {"path": "/", "contains": "", "good": 3, "timeout": 30}, "variant": "EU_WEST", "settings": {},
-        "watch": 2.0, "max_errors": 1.0, "confirm": 60}
+        "watch": 2.0, "max_errors": 1.0, "confirm": 60, "keep": 5}
 
 
 def test_settings_become_texts(env):

@@ -108,5 +108,6 @@ ENVIRONMENT = (
     Key("rollout.max_errors", "float", 1.0, "Percent of the users' requests that may fail (5xx) while a host is watched, before it goes back; twice "
         "the percentage from before the switch is borne as well."),
     Key("rollout.confirm", "int", 60, "Seconds after which a host that is not confirmed goes back by itself."),
+    Key("rollout.keep", "int", 5, "Good releases that stay installed on each host, 5 or more; the files of as many older ones stay in its cache."),
     Key("settings", "table", None, "[settings.SECTION] tables that override the release's default settings."),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Iterator, Sequence
 
 from weft.errors import Refused
 from weft.host.state import Fault, HostState
@@ -13,6 +13,8 @@ from weft.values import Generation, Release
 # Room that stays free after a deploy, in bytes: an unpacked wheel takes about four times its size with byte code.
 HEADROOM = 50 << 20
 UNPACKED = 5
+KEEP = 5
+"""Good releases that stay installed, at the least; as many older ones stay in the cache."""
 
 
 def own_part(state: HostState, release: Release) -> Release:
@@ -123,51 +125,32 @@ def nothing_to_do(state: HostState, release: Release, settings: str) -> bool:
                 and state.answers.get("release") == release.id)
 
 
-def rollback_target(state: HostState, to: str) -> Generation:
-    """The generation recorded as the good one before the live one, or the newest good one of a version.
-
-    Never by file time. Raises Refused with the versions that the host can go back to."""
-    live = state.generation(state.live)
-    able = [g for g in state.generations if _there(state, g) and g.status == "good"
-            and (live is None or g.number != live.number)]
-    choices = ", ".join(dict.fromkeys(g.version for g in able)) or "none"
-    if to:
-        if live and live.version == to:
-            raise Refused(f"{to} is served already")
-        found = next((g for g in able if g.version == to), None)
-        if not found:
-            raise Refused(f"there is no good generation of {to} to go back to", f"it can go back to: {choices}; "
-                          f"`fab deploy --version {to}` brings any published version")
-        return found
-    previous = _way_back(state, live)
-    if not previous:
-        raise Refused("there is no earlier release to go back to", f"it can go back to: {choices}")
-    return previous
-
-
 def there_already(state: HostState, to: str) -> bool:
     """Whether the host serves the version that a rollback wants: in a fleet that went back halfway, nothing to do."""
     live = state.generation(state.live)
     return bool(to and live and live.version == to and live.status == "good")
 
 
-def _way_back(state: HostState, live: Generation | None) -> Generation | None:
-    """Follow `previous` past generations that were bad or have vanished."""
-    seen = {live.number} if live else set()
-    at = live
+def earlier(state: HostState) -> Iterator[Generation]:
+    """What was served before the live generation, by the records, the last one first."""
+    live = state.generation(state.live)
+    seen, at = {state.live}, live
     while at and at.previous not in seen:
         seen.add(at.previous)
         at = state.generation(at.previous)
-        if at and at.status == "good" and _there(state, at):
-            return at
-    return None
+        if at:
+            yield at
 
 
-def _there(state: HostState, generation: Generation) -> bool:
-    """Whether a generation can be served again; the placeholder is no release."""
+def there(state: HostState, generation: Generation) -> bool:
+    """Whether a generation can be served again as it lies here; the placeholder is no release."""
     if generation.release == BEFORE:
         return bool(state.adopted)
     return bool(generation.number and generation.release in state.sealed)
+
+
+def _way_back(state: HostState) -> list[Generation]:
+    return [g for g in earlier(state) if g.status == "good" and there(state, g)][:1]
 
 
 def stale(state: HostState, base: int | None) -> None:
@@ -177,19 +160,30 @@ def stale(state: HostState, base: int | None) -> None:
                       "look with `fab status`, then run the command again")
 
 
-def prunable(state: HostState, keep: int = 5) -> tuple[list[int], list[str], list[str]]:
-    """Generations, releases and layers' users that may go: never what a slot holds, the way back, or the newest
-    `keep` good ones. Layers are decided by whoever reads the releases' layer names."""
+def prunable(state: HostState, keep: int = KEEP) -> tuple[list[int], list[str], list[str]]:
+    """Generations and releases that may go, and the releases that stay: never what a slot holds, what is pinned, the way back, or
+    the `keep` newest good releases, each with its newest good generation."""
     held = set(state.slots.values()) | {state.live, 0, state.trial.get("generation"), state.trial.get("previous")}
     live = state.generation(state.live)
-    back = _way_back(state, live)
     if live:
         held.add(live.previous)
-    if back:
-        held.add(back.number)
-    good = [g for g in state.generations if g.status == "good"][:keep]
-    held |= {g.number for g in good}
+    held |= {g.number for g in _way_back(state)}
+    newest: dict[str, int] = {}
+    for each in state.generations:
+        if each.status == "good" and each.number:
+            newest.setdefault(each.release, each.number)
+    held |= set(list(newest.values())[:keep])
+    held |= {g.number for g in state.generations if g.version in state.pins}
     old = [g for g in state.generations if g.number not in held and g.number < (state.live or 0)]
     kept = {g.release for g in state.generations if g not in old} | {"placeholder"}
-    releases = [name for name in state.sealed if name not in kept]
-    return [g.number for g in old], releases, sorted(kept)
+    return [g.number for g in old], [name for name in state.sealed if name not in kept], sorted(kept)
+
+
+def forgettable(state: HostState, keep: int = KEEP) -> list[str]:
+    """Of the manifests that are kept, those of releases that are neither installed, nor pinned, nor among the `keep` newest good or
+    bad ones that were pruned."""
+    here = state.sealed | {g.release for g in state.generations}
+    left: list[str] = []
+    for status in ("good", "bad"):
+        left += [k.release for k in state.kept if k.status == status and k.release not in here][:keep]
+    return [k.release for k in state.kept if k.release not in here and k.release not in left and k.version not in state.pins]

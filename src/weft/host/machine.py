@@ -7,18 +7,19 @@ import errno
 import json
 import os
 import time
+from dataclasses import replace
 from typing import Any, Callable, Iterator
 
 from weft import durable
 from weft.apply import Tell, run
 from weft.config import ini
 from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused
-from weft.host import audit, decide, health, lock, recover, setup, stage, switch, trial, trust
+from weft.host import audit, decide, goback, health, kept, lock, recover, setup, stage, switch, trial, trust
 from weft.host.observe import host_faults, observe, read_json
 from weft.host.prune import prune
 from weft.host.request import Request
 from weft.host.state import Fault, HostState
-from weft.host.work import Work
+from weft.host.work import Work, digest
 from weft.journal import Journal
 from weft.plan import Plan
 from weft.servers import before
@@ -47,7 +48,7 @@ class Machine:
     # -- reading -------------------------------------------------------------------------------------------------
 
     def state(self) -> HostState:
-        return observe(self.layout, self.site)
+        return replace(observe(self.layout, self.site), kept=kept.listing(self.layout), pins=kept.pins(self.layout))
 
     def served(self) -> str:
         """For messages: what this host serves now."""
@@ -66,18 +67,17 @@ class Machine:
         release = decide.own_part(state, self.request.release) if self.request.release else None
         faults = self._faults(state)
         plan: Plan | None = None
+        way: dict[str, Any] = {}
         if self.request.rollback is not None and not faults and not decide.there_already(state, self.request.rollback):
-            try:
-                plan = decide.activate(state, decide.rollback_target(state, self.request.rollback))
-            except Refused as refusal:
-                faults.append(Fault(refusal.message, refusal.hint))
+            way = goback.seen(self, state)
+            plan, faults = way["plan"], way["faults"]
         elif release:
             faults += trust.check(self.layout, release, self.request.proof)
             faults += decide.deploy_faults(state, release) if state.set_up else []
             plan = None if faults else self._deploy_plan(state, release)
         missing = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached] if release else []
         return {"state": state.to_json(), "faults": [f.__dict__ for f in faults], "missing": missing,
-                "plan": plan.to_json() if plan else None}
+                "plan": plan.to_json() if plan else None, **{key: way[key] for key in ("from", "to") if way}}
 
     def _faults(self, state: HostState) -> list[Fault]:
         found = host_faults(self.layout, self.site, state)
@@ -151,27 +151,28 @@ class Machine:
             state = self.state()
             release = self.work.release = decide.own_part(state, whole)
             decide.stale(state, request.base)
-            self._refuse([*self._faults(state), *trust.check(self.layout, release, request.proof), *decide.deploy_faults(state, release)])
+            self.refuse([*self._faults(state), *trust.check(self.layout, release, request.proof), *decide.deploy_faults(state, release)])
             trust.remember(self.layout, request.proof)
+            kept.keep(self.layout, release, request.proof)
             fetch = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached]
             if fetch or request.files:
-                self._apply(decide.fetch(state, fetch))
+                self.apply(decide.fetch(state, fetch))
                 state = self.state()
             self.work.settings = self.settings(release)
             plan = decide.stage(state, release, digest(self.work.settings), request.by)
-            self._apply(plan)
+            self.apply(plan)
             recover.keep_site(self.layout, request.said_site)
             number = next(s.args["generation"] for s in plan.steps if s.kind == "check")
             return {"generation": number, "state": self.state().to_json()}
 
-    def _refuse(self, faults: list[Any]) -> None:
+    def refuse(self, faults: list[Any]) -> None:
         if faults:
             raise Refused("; ".join(f.message for f in faults), " ; ".join(dict.fromkeys(f.next for f in faults if f.next)),
                           f"nothing changed; {self.served()}")
 
-    def _apply(self, plan: Plan) -> dict[str, Any]:
+    def apply(self, plan: Plan) -> dict[str, Any]:
         work = self.work
-        actions = {"fetch": stage.Fetch(work), "tools": stage.Tools(work), "layer": stage.Layer(work),
+        actions = {"fetch": stage.Fetch(work), "cached": goback.Cached(work), "tools": stage.Tools(work), "layer": stage.Layer(work),
                    "release": stage.InstallRelease(work), "generation": stage.MakeGeneration(work),
                    "check": stage.ImportCheck(work), "point": switch.Point(work), "restart": switch.Restart(work),
                    "ready": switch.Ready(work), "door": switch.Door(work), "flip": switch.Flip(work),
@@ -191,7 +192,7 @@ class Machine:
         with self.locked():
             state = self.state()
             decide.stale(state, self.request.base)
-            return self._switch(state, decide.rollback_target(state, self.request.to))
+            return self._switch(*goback.bring(self, state))
 
     def _switch(self, state: HostState, generation: Generation) -> dict[str, Any]:
         if state.trial:
@@ -200,7 +201,7 @@ class Machine:
         start = time.monotonic()
         self.watchdog(generation.number)  # before the flip: an engine that is killed right after it must not leave it undone
         try:
-            results = self._apply(decide.activate(state, generation))
+            results = self.apply(decide.activate(state, generation))
         except Exception as error:
             self._history("activate", generation, f"failed: {error}", start)
             raise
@@ -233,7 +234,7 @@ class Machine:
             warnings = trial.confirm(self.layout)
             self.journal.append("confirmed", generation=number)
             self._history("confirm", generation, "good", start)
-            warnings += prune(self.layout, self.state())
+            warnings += prune(self.layout, self.state(), self.site.keep)
             return {"warnings": warnings, "state": self.state().to_json()}
 
     def revert(self) -> dict[str, Any]:
@@ -261,11 +262,5 @@ class Machine:
         if not before.number:
             plan = Plan(plan.subject, plan.base, plan.target, tuple(s for s in plan.steps if s.kind not in ("door", "watch")))
         self.watchdog(before.number)
-        self._apply(plan)
+        self.apply(plan)
         trial.confirm(self.layout, previous=before.previous, reverts=generation.number, reverts_to="good" if last.get("was") == "good" else "bad")
-
-
-def digest(settings: str | None) -> str:
-    """sha256 of the rendered settings, "" where there are none."""
-    import hashlib
-    return hashlib.sha256(settings.encode()).hexdigest() if settings is not None else ""

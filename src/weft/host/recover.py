@@ -48,7 +48,7 @@ def residue(layout: Layout) -> list[Path]:
         found += [layout.root / folder / n for n in names(layout.root / folder) if not seal(layout.root / folder / n).exists()]
     generations = layout.root / "generations"
     found += [generations / n for n in names(generations) if not (generations / n / "record.json").exists()]
-    for folder in (layout.root, layout.cache, layout.state, *(layout.slot(place) for place in PLACES), layout.drop_ins, generations,
+    for folder in (layout.root, layout.cache, layout.state, layout.state / "manifests", *(layout.slot(place) for place in PLACES), layout.drop_ins, generations,
                    *(generations / n for n in names(generations))):
         found += [folder / n for n in names(folder) if n.startswith(".weft-tmp-")]
     for path in (layout.ini, layout.allowed_signers, layout.revoked_signers):

@@ -17,11 +17,11 @@ MOST = 4 << 20
 _COMMON = {"protocol", "verb", "app", "by", "site"}
 # What a deploy may choose for itself. The rest decides what root runs and where: only `setup` may change it, and `setup` is
 # not reached through the sudo rule.
-FREE = {"health", "variant", "settings", "watch", "max_errors", "confirm"}
+FREE = {"health", "variant", "settings", "watch", "max_errors", "confirm", "keep"}
 VERBS = {
     "setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", *trust.KEYS},
     "stage": {"release", "base", "files", *trust.KEYS},
-    "activate": {"generation", "base"}, "confirm": {"generation"}, "revert": {"generation"}, "rollback": {"to", "base"},
+    "activate": {"generation", "base"}, "confirm": {"generation"}, "revert": {"generation"}, "rollback": {"to", "base", "force"},
     "verify": set(),
 }
 

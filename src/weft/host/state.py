@@ -17,6 +17,19 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A release whose manifest the host has kept. status, at: of its last generation that was pruned.  files: what installing needs."""
+
+    release: str
+    version: str
+    status: str
+    at: str
+    layer: str = ""
+    files: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class HostState:
     """live: the number of the generation that is served, None before set-up.  slots: which generation each slot holds.
     answers: what the public site really says.  drift: what somebody else changed.  disk_free in bytes.
@@ -39,6 +52,8 @@ class HostState:
     sealed: frozenset[str] = frozenset()
     layers: frozenset[str] = frozenset()
     trial: dict[str, Any] = field(default_factory=dict)
+    kept: tuple[Kept, ...] = ()
+    pins: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def idle(self) -> str:
@@ -54,5 +69,5 @@ class HostState:
             "app": self.app, "host": self.host, "engine": self.engine, "set_up": self.set_up, "live": self.live,
             "slot": self.slot, "slots": self.slots, "answers": self.answers,
             "generations": [g.to_json() for g in self.generations], "drift": list(self.drift), "adopted": self.adopted,
-            "disk_free": self.disk_free, "python": self.python,
+            "disk_free": self.disk_free, "python": self.python, "pins": self.pins,
         }

@@ -109,6 +109,21 @@ def _check(layout: Layout, release: Release, brought: Proof, known: Signers) -> 
     return [Fault(message, hint) for message, hint in found]
 
 
+def check_kept(layout: Layout, release: Release, kept: Proof, force: tuple[str, ...]) -> list[Fault]:
+    """Why this host does not believe a release any more that it had believed and kept. No store is asked: its signature must still count,
+    and the last index that was believed must have nothing against it."""
+    try:
+        known = signers(layout)
+        if known is None:
+            return []
+        trusted_manifest(kept.manifest, kept.signature, release.created, f"{release.app} {release.version}", known)
+        last = Memory(layout.index_serial).last(release.app, known)
+        found = against(last.index, release.version, kept.manifest.encode(), force) if last else []
+        return [Fault(message, hint) for message, hint in found]
+    except WeftError as error:
+        return [Fault(error.message, error.hint)]
+
+
 def remember(layout: Layout, brought: Proof) -> None:
     """After `check` found nothing: from here on no older index is believed."""
     if brought.index and layout.allowed_signers.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -77,3 +78,8 @@ def remove(path: Path) -> None:
         path.unlink()
     elif path.exists():
         shutil.rmtree(path)
+
+
+def digest(settings: str | None) -> str:
+    """sha256 of the rendered settings, "" where there are none."""
+    return hashlib.sha256(settings.encode()).hexdigest() if settings is not None else ""

@@ -9,7 +9,7 @@ from weft.config.load import Layer
 
 _SIMPLE = {"processes": "workers.processes", "threads": "workers.threads",
            "longest_request": "workers.longest_request", "watch": "rollout.watch", "max_errors": "rollout.max_errors",
-           "confirm": "rollout.confirm"}
+           "confirm": "rollout.confirm", "keep": "rollout.keep"}
 _HOSTNAME = re.compile(r"[A-Za-z0-9*](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}", re.ASCII)
 
@@ -68,6 +68,8 @@ def _check(env: Layer) -> None:
         raise env.wrong("health.path", f"{env['health.path']!r} does not start with '/'")
     if not env["python"].startswith("/"):
         raise env.wrong("python", f"{env['python']!r} is not an absolute path", 'give for example "/usr/bin/python3"')
+    if not 5 <= env["rollout.keep"] <= 1000:
+        raise env.wrong("rollout.keep", "must be 5 or more, and not above 1000")
     if not 0 <= env["rollout.max_errors"] <= 100:
         raise env.wrong("rollout.max_errors", "must be a percentage from 0 to 100")
     _above_zero(env)

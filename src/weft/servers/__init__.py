@@ -54,6 +54,7 @@ class Site:
     watch: float = 2.0
     max_errors: float = 1.0
     confirm: int = 60
+    keep: int = 5
     prefix: str = ""
     before: Before | None = None
 
@@ -139,8 +140,8 @@ def parse_site(app: str, said: Any, prefix: str) -> Site:
     if not isinstance(said, dict):
         raise Refused("site is not a JSON object")
     known = set(Site.__dataclass_fields__) - {"app", "prefix", "before"}
-    if set(said) != known & set(said) or known - set(said):
-        odd = sorted(set(said) ^ known)
+    if (set(said) | {"keep"}) != known:
+        odd = sorted((set(said) | {"keep"}) ^ known)
         raise Refused(f"site has unknown or lacks keys: {', '.join(odd)}", "run `fab setup` with this weft")
     try:
         health = Health(**said["health"])
@@ -180,6 +181,7 @@ def _checks(site: Site) -> list[tuple[str, bool]]:
         (f"watch {site.watch!r}", isinstance(site.watch, (int, float)) and 0 <= site.watch <= 3600),
         (f"max_errors {site.max_errors!r}", isinstance(site.max_errors, (int, float)) and 0 <= site.max_errors <= 100),
         (f"confirm {site.confirm!r}", number(site.confirm, 1, 86400)),
+        (f"keep {site.keep!r}", number(site.keep, 5, 1000)),
         ("settings", isinstance(site.settings, dict) and all(
             _is(_SECTION, section) and isinstance(values, dict) and all(_is(_KEY, k) and _is(_TEXT, v) for k, v in values.items())
             for section, values in site.settings.items())),

@@ -36,7 +36,7 @@ PYTHON = "3.11"
 PROOF = {"manifest", "signature", "index", "index_signature", "version", "force"}
 VERBS = {"setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", *PROOF},
          "stage": {"release", "base", "files", *PROOF}, "activate": {"generation", "base"}, "confirm": {"generation"},
-         "revert": {"generation"}, "rollback": {"to", "base"}, "verify": set()}
+         "revert": {"generation"}, "rollback": {"to", "base", "force"}, "verify": set()}
 COMMON = {"protocol", "verb", "app", "by", "site"}
 
 
@@ -110,8 +110,11 @@ class FakeEngine:
         if not self.state["set_up"]:
             faults.append({"message": f"{self.request['app']} has not been set up here", "next": "fab setup"})
         release, rollback = self._release(), self.request.get("rollback")
-        plan, missing = None, []
-        if not faults and rollback:
+        plan, missing, way = None, [], {}
+        if not faults and rollback and rollback["to"] and not self._can(rollback["to"]):
+            way = {"from": "store", "to": rollback["to"]}
+            faults.append({"message": f"there is no good generation of {rollback['to']} to go back to", "next": ""})
+        elif not faults and rollback:
             plan = self._plan(self._target(rollback["to"])["release"], ["switch back"]).to_json()
         elif not faults and release:
             wanted = release
@@ -119,7 +122,10 @@ class FakeEngine:
             if self._live().get("release") != wanted.id:
                 texts = [f"receive {len(missing)} files", f"install {wanted.app} {wanted.version}"]
                 plan = self._plan(wanted.id, [*texts, "switch"]).to_json()
-        return {"state": self.seen(), "faults": faults, "missing": missing, "plan": plan}
+        return {"state": self.seen(), "faults": faults, "missing": missing, "plan": plan, **way}
+
+    def _can(self, to: str) -> bool:
+        return any(g["version"] == to and (g["status"] == "good" or g["number"] == self.state["live"]) for g in self.state["generations"])
 
     def verify(self) -> dict[str, Any]:
         """Nothing is sealed in a fake, so nothing has drifted."""
@@ -237,7 +243,7 @@ class FakeEngine:
         return {"app": self.request["app"], "host": self.prefix.name, "engine": __version__,
                 "set_up": self.state["set_up"], "live": self.state["live"], "slot": "a" if self.state["set_up"] else "",
                 "slots": {"a": self.state["live"]} if self.state["set_up"] else {}, "answers": answers,
-                "generations": self.state["generations"], "drift": [], "adopted": "", "disk_free": 1 << 30, "python": PYTHON}
+                "generations": self.state["generations"], "drift": [], "pins": {}, "adopted": "", "disk_free": 1 << 30, "python": PYTHON}
 
 
 def parse(text: bytes) -> dict[str, Any]:
