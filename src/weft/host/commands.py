@@ -114,4 +114,4 @@ def application_frames(lines: Sequence[str]) -> list[str]:
 
 
 def _tail(output: str, lines: int = 40) -> list[str]:
-    return output.splitlines()[-lines:]
+    return [line[:500] for line in output.splitlines()[-lines:]]

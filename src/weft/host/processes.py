@@ -83,13 +83,13 @@ def _read(path: Path, pid: int) -> Mark | None:
         return None
 
 
-def terminate(pids: set[int], parent: int, uid: int, seconds: float) -> set[int]:
-    """SIGTERM, once each, and wait until they have ended their requests and gone; those still there after `seconds`.
+def terminate(pids: set[int], parent: int, uid: int, seconds: float, by: int = signal.SIGTERM) -> set[int]:
+    """A signal, once each, and wait until they have ended their requests and gone; those still there after `seconds`.
 
     The pids are checked again right before, so that a number used anew is never signalled."""
     for pid in pids & children(parent, uid):
         try:
-            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, by)
         except ProcessLookupError:
             pass
     deadline = time.monotonic() + seconds

@@ -260,13 +260,17 @@ class ImportCheck:
     def do(self, generation: int) -> None:
         layout, site = self.work.layout, self.work.site
         place = layout.generation(generation)
-        code = f"import runpy; runpy.run_path({str(layout.entry)!r}); import os; os._exit(0)"
+        whole = os.urandom(8).hex()
+        code = f"import runpy; runpy.run_path({str(layout.entry)!r}); import os; os.write(1, b'\\n{whole}'); os._exit(0)"
+        what = "the application cannot be imported"
         try:
-            run([str(place / "release/venv/bin/python"), "-I", "-c", code], "the application cannot be imported", layout,
-                site.account, site.health.timeout, {"WEFT_CHECK_GENERATION": str(place), "HOME": "/"})
+            said = run([str(place / "release/venv/bin/python"), "-I", "-c", code], what, layout,
+                       site.account, site.health.timeout, {"WEFT_CHECK_GENERATION": str(place), "HOME": "/"})
+            if not said.endswith(whole):
+                raise CommandFailed(f"{what}: it ended the process in the middle of its import", details=said.splitlines())
         except CommandFailed as error:
             raise FailedUndone(error.message, "mend the release, then release and deploy it under a new version",
-                               details=application_frames(error.details or [])[-25:]) from None
+                               details=[line[:500] for line in application_frames(error.details or [])[-25:]]) from None
 
     def undo(self, generation: int) -> None:
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 
@@ -43,9 +44,10 @@ class Restart:
         uid = ids(layout, site.account)[0]
         old = {m.pid for m in processes.marks(layout, slot, parent, uid)}
         left = processes.terminate(old, parent, uid, site.longest_request + 10)
+        left = left and processes.terminate(left, parent, uid, 10, signal.SIGKILL)  # stopped, or deaf: no request may last so long
         if left:
-            raise Refused(f"{len(left)} processes of the idle slot still serve requests after "
-                          f"{site.longest_request + 10} s", "wait, then run the same command again")
+            raise Refused(f"{len(left)} processes of the idle slot can't be ended, not by SIGKILL either",
+                          "wait, then run the same command again")
         wait_ready(self.work, slot, generation)
 
     def undo(self, slot: str, generation: int) -> None:
