@@ -141,7 +141,7 @@ def test_what_went_bad_is_refused_with_the_way_to_force_it():
     for version in ("1.0", "0.9"):
         with pytest.raises(Refused) as refused:
             wayback.way(state, version)
-        assert f"fab deploy --version {version}" in refused.value.hint
+        assert f"--to {version} --force-bad" in refused.value.hint
 
 
 def test_five_releases_are_kept_and_not_five_generations_of_one():

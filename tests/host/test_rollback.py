@@ -56,7 +56,7 @@ def test_a_damaged_file_of_the_cache_is_dropped_and_nothing_changes(host):
     assert code == 4 and "was damaged; it has been dropped" in last["error"]["message"]
     assert host.version() == "1.1" and live(host) == 2
     seen = host.ok("observe", rollback={"to": "1.0"})
-    assert seen["from"] == "store" and "fab deploy --version 1.0" in seen["faults"][0]["next"]
+    assert seen["from"] == "store" and "fab rollback --to 1.0" in seen["faults"][0]["next"]
     assert host.call("rollback", to="1.0", base=2)[0] == 3
 
 

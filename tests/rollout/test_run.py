@@ -61,6 +61,24 @@ def test_deploy_again_rollback(quick, yard):
     assert serving(yard) == ["1.1"] * 4
 
 
+def test_a_rollback_to_what_hosts_never_had_comes_from_the_store(quick, yard):
+    env = quick()
+    env.rollout("deploy", "1.0").run()
+    env.rollout("deploy", "1.1").run()
+    (yard.prefix("web2") / "shop.json").write_text((yard.prefix("web2") / "shop.json").read_text().replace('"1.0"', '"0.9"'))
+    mixed = env.rollout("rollback", to="1.0")
+    assert {run["status"] for run in mixed.run()["hosts"].values()} == {"switched"} and serving(yard) == ["1.0"] * 4
+    assert [run.source for run in mixed.runs] == ["", "store", "", ""]
+    assert [verb for verb, *_ in yard.log("web2")][-5:] == ["observe", "observe", "stage", "activate", "confirm"]
+    assert [verb for verb, *_ in yard.log("web1")][-3:] == ["observe", "rollback", "confirm"]
+
+
+def test_a_rollback_to_what_is_nowhere_says_both(deployed, yard):
+    said = raised(Refused, deployed.rollout("rollback", to="7.7"))
+    assert "no good generation of 7.7" in str(said) and "7.7 is not in" in str(said)
+    assert serving(yard) == ["1.0"] * 4
+
+
 def test_what_a_host_has_is_not_sent_again(deployed, yard):
     kept = {path.name: path.stat().st_mtime_ns for path in (yard.prefix("web1") / "files").iterdir()}
     sent = deployed.rollout("deploy", "1.1")

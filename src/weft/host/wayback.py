@@ -63,7 +63,7 @@ def _from_kept(state: HostState, to: str, force: Collection[str]) -> Way:
 
 def _went_bad(to: str, note: str) -> Refused:
     return Refused(f"{to} went bad on this host" + (f": {note}" if note else ""),
-                   f"if it was not its fault, `fab deploy --version {to}` tries it once more")
+                   f"if it was not its fault: fab rollback --to {to} --force-bad")
 
 
 def _reach(state: HostState, generation: Generation) -> Way | None:
@@ -102,7 +102,7 @@ def choices(state: HostState) -> str:
 def not_here(state: HostState, found: Way) -> Refused:
     """For a way that needs the store, where nobody brings it."""
     return Refused(f"there is no good generation of {found.version} to go back to",
-                   f"it can go back to: {choices(state)}; `fab deploy --version {found.version}` brings any published version")
+                   f"it can go back to: {choices(state)}; `fab rollback --to {found.version}` fetches any published version from the store")
 
 
 def again(state: HostState, release: Release, found: Way, settings: str, by: str) -> Plan:

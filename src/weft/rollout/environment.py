@@ -47,11 +47,12 @@ class Environment:
 
     def job(self, verb: str, version: str = "", to: str = "", force: tuple[str, ...] = (), accept_expired: bool = False) -> Job:
         """Raises UsageError for a version that is none, Refused for one that is not in the store or not to be believed."""
-        payload = None
-        if verb == "deploy":
+        def fetched(wanted: str) -> Payload:
             store = self.store
-            payload = Payload(store, self.app, Version(version), belief(self.root, store, self.app, force, accept_expired))
-        return Job(verb, self.request, partial(transport.open, access=self.access), payload, to, self.access.again)
+            return Payload(store, self.app, Version(wanted), belief(self.root, store, self.app, force, accept_expired))
+
+        payload = fetched(version) if verb == "deploy" else None
+        return Job(verb, self.request, partial(transport.open, access=self.access), payload, to, self.access.again, force, fetched if verb == "rollback" else None)
 
     def rollout(self, job: Job, progress: Progress) -> Rollout:
         return Rollout(self.hosts, job, self.policy, progress)

@@ -27,7 +27,8 @@ class Job:
     """What is the same for all hosts of one rollout.
 
     verb: "deploy", "rollback" or "status".  request: app, by and site, in every request.  open: gives a channel.
-    to: a rollback's version, "" for the one before.  again: what a command in a hint repeats, such as " --env staging".
+    to: a rollback's version, "" for the one before.  force: marks to overlook.  store: gives a version's payload, where a host that
+    goes back has it no more.  again: what a command in a hint repeats, such as " --env staging".
     """
 
     verb: str
@@ -36,6 +37,8 @@ class Job:
     payload: Payload | None = None
     to: str = ""
     again: str = ""
+    force: tuple[str, ...] = ()
+    store: Callable[[str], Payload] | None = None
 
     @property
     def site(self) -> dict[str, Any]:
@@ -53,6 +56,7 @@ class HostRun:
     "failed" (refused or undone, serves what it served), "lost" (to be settled), "reverted" (was taken back),
     "stuck" (needs hands), "unknown" (not reached any more).
 
+    source, target: of a rollback, from where ("slot", "installed", "cache", "store") and to which version.
     before, state: what observe saw first and what was heard last.  seconds: worked on this host.
     """
 
@@ -63,6 +67,8 @@ class HostRun:
     before: dict[str, Any] = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
     plan: Plan | None = None
+    source: str = ""
+    target: str = ""
     missing: list[str] = field(default_factory=list)
     faults: list[dict[str, str]] = field(default_factory=list)
     generation: int = NONE
@@ -81,13 +87,22 @@ class HostRun:
             return self._already(error)
         self.state = self.before = said["state"]
         self.faults, self.missing = said["faults"], said["missing"]
+        self.source, self.target = said.get("from", self.source), said.get("to", self.target)
         self.plan = Plan.from_json(said["plan"]) if said["plan"] else None
         self.status = "planned" if self.plan else "current"
 
     def _wish(self) -> dict[str, Any]:
-        if self.job.verb == "rollback":
-            return {"release": None, "rollback": {"to": self.job.to}}
+        if self.job.verb == "rollback" and not self.fetches:
+            return {"release": None, "rollback": {"to": self.job.to}, **self._force()}
         return self.job.payload.wish() if self.job.payload else {"release": None}
+
+    def _force(self) -> dict[str, Any]:
+        return {"force": list(self.job.force)} if self.job.force else {}
+
+    @property
+    def fetches(self) -> bool:
+        """Whether this host gets the release from the store, for a deploy or because it has it no more."""
+        return bool(self.job.payload) and (self.job.verb == "deploy" or self.source == "store")
 
     def _already(self, error: WeftError) -> None:
         """A host that serves already what is rolled back to refuses; in a fleet that is no fault but nothing to do."""
@@ -121,9 +136,10 @@ class HostRun:
     def switch(self) -> None:
         """Activate, then confirm over a fresh connection."""
         self.status = "switching"
-        wish = {"to": self.job.to} if self.job.verb == "rollback" else {"generation": self.generation}
+        back = self.job.verb == "rollback" and not self.fetches
+        wish = {"to": self.job.to, **self._force()} if back else {"generation": self.generation}
         try:
-            said = self._call("rollback" if self.job.verb == "rollback" else "activate",
+            said = self._call("rollback" if back else "activate",
                               {**wish, "base": self.before["live"]}, limit=self.job.slow)
         except WeftError as error:
             return self._failed(error)
@@ -184,7 +200,7 @@ class HostRun:
         """`revert` knows the way back of a trial, and of a deploy; a confirmed rollback is undone by switching again."""
         if self.generation not in (NONE, live):
             raise NeedsHands(f"{self.host.name}: generation {live} is served, which this rollout did not bring", "fab status")
-        if self.job.verb == "deploy" or live_of(self.state).get("status") == "pending":
+        if self.job.verb == "deploy" or self.fetches or live_of(self.state).get("status") == "pending":
             self.state = self._fresh("revert", {"generation": live}, self.job.slow)["state"]
         else:
             wish = {"generation": self.before["live"], "base": live}

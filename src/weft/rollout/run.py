@@ -5,7 +5,7 @@ Between two phases stands a barrier: no host goes on before all hosts have come 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Iterable, Protocol, Sequence
 
 from weft.errors import WeftError
@@ -77,7 +77,7 @@ class Rollout:
         if plan_only:
             return
         self.begun = True
-        if self.job.verb == "deploy":
+        if any(run.fetches for run in self.todo):
             self.stage()
         if not self.stop:
             self.switch()
@@ -93,13 +93,30 @@ class Rollout:
         self._each(self.runs, HostRun.observe)
         if self.stop:
             return
-        faults = [run.error for run in self.runs if run.error]
+        faults = self._from_store()
+        faults += [run.error for run in self.runs if run.error]
         faults += verdict.faults(self.runs) + verdict.uneven(self.job, self.runs)
-        if self.job.payload and self.job.verb == "deploy" and (faults or self.todo):
+        if self.job.payload and (faults or self.todo):
             faults += _raised(self.job.payload.verify)
             faults += _raised(self._bring) if not faults else []
         if faults:
             raise verdict.refused(faults, self.runs)
+
+    def _from_store(self) -> list[WeftError]:
+        """Hosts that go back to what they have no more are asked once more, with the release from the store. What the store has against it."""
+        lacking = [run for run in self.runs if run.source == "store" and not run.error]
+        versions = {run.target for run in lacking}
+        if not self.job.store or len(versions) != 1:
+            return []
+        self.progress.phase(f"looking into the store: {_count(lacking)} no longer ha{'s' if len(lacking) == 1 else 've'} {lacking[0].target}")
+        try:
+            self.job = replace(self.job, payload=self.job.store(lacking[0].target))
+        except WeftError as error:
+            return [error]
+        for run in lacking:
+            run.job = self.job
+        self._each(lacking, HostRun.observe)
+        return []
 
     def _bring(self) -> None:
         """What some host needs and the store has not, before any host is changed."""
@@ -111,8 +128,9 @@ class Rollout:
 
     def stage(self) -> None:
         """All hosts at once; what is served does not change. Raises if one of them is not ready."""
-        self.progress.phase(f"staging on {_count(self.todo)}")
-        self._each(self.todo, HostRun.stage)
+        fetching = [run for run in self.todo if run.fetches]
+        self.progress.phase(f"staging on {_count(fetching)}")
+        self._each(fetching, HostRun.stage)
         failed = [run for run in self.runs if run.status == "failed"]
         if failed and not self.stop:
             raise verdict.not_staged(self.job, self.runs)

@@ -21,13 +21,13 @@ def plan_lines(runs: Iterable[HostRun]) -> list[str]:
     """Every host's plan with its digest; hosts whose steps are the same are shown together."""
     groups: dict[tuple[str, ...], list[HostRun]] = {}
     for run in runs:
-        key = (serves(run.before), *(run.plan.describe() if run.plan else ()))
+        key = (serves(run.before), ", from the store" if run.plan and run.source == "store" else "", *(run.plan.describe() if run.plan else ()))
         groups.setdefault(key, []).append(run)
     out = []
-    for (before, *steps), alike in groups.items():
+    for (before, whence, *steps), alike in groups.items():
         names = ", ".join(run.host.name for run in alike)
         if steps:
-            out.append(f"{names}: {before} -> {_version(alike[0].plan.target)} (plan "
+            out.append(f"{names}: {before} -> {_version(alike[0].plan.target)}{whence} (plan "
                        f"{', '.join(run.plan.digest() for run in alike)})")
             out += [f"  {step}" for step in steps]
         else:

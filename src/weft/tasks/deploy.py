@@ -91,15 +91,15 @@ def plan(c, version="", env="", limit="", json=False, force_yanked=False, force_
     return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired), True, json)
 
 
-@task(auto_shortflags=False, help={"to": "a version that the hosts have served (default: the good one before)", "env": ENV,
-                                   "limit": LIMIT, "plan": PLAN, "json": JSON})
+@task(auto_shortflags=False, help={"to": "a version (default: the good one before)", "env": ENV,
+                                   "limit": LIMIT, "plan": PLAN, "json": JSON, **OVERRIDES})
 @shell.command
-def rollback(c, to="", env="", limit="", plan=False, json=False):
-    """Go back to the release before, or to a named one, from what the hosts still have."""
+def rollback(c, to="", env="", limit="", plan=False, json=False, force_yanked=False, force_bad=False, accept_expired=False):
+    """Go back to the release before, or to a named one: from what the hosts still have, else from the store."""
     if to:
         Version(to)
     environment = _load(c, env, limit)
-    return _roll(environment, environment.job("rollback", to=to), plan or c.config.run.dry, json)
+    return _roll(environment, environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired), plan or c.config.run.dry, json)
 
 
 @task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "json": JSON})
