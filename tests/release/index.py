@@ -1,6 +1,7 @@
 """A small package index of the tests' own, over HTTP on loopback: two versions of `loom`, and `spindle` as an sdist only."""
 
 import base64
+import contextlib
 import hashlib
 import http.server
 import io
@@ -8,6 +9,7 @@ import tarfile
 import threading
 import zipfile
 from pathlib import Path
+from typing import Any, Iterator
 
 SPINDLE_BACKEND = '''
 import zipfile, os
@@ -48,6 +50,21 @@ def sdist() -> tuple[str, bytes]:
             member.size = len(text.encode())
             out.addfile(member, io.BytesIO(text.encode()))
     return "spindle-1.0.tar.gz", raw.getvalue()
+
+
+@contextlib.contextmanager
+def serving(folder: Path, patch: Any) -> Iterator["Index"]:
+    """An index, and pip and uv that know no other and have cached nothing. patch: a pytest.MonkeyPatch."""
+    index = Index(folder / "index")
+    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_INDEX"):
+        patch.delenv(name, raising=False)
+    for name, value in {"PIP_CONFIG_FILE": "/dev/null", "PIP_INDEX_URL": index.url, "UV_DEFAULT_INDEX": index.url,
+                        "UV_NO_CONFIG": "1", "UV_NO_CACHE": "1", "PIP_NO_CACHE_DIR": "1", "XDG_CACHE_HOME": str(folder / "cache")}.items():
+        patch.setenv(name, value)
+    try:
+        yield index
+    finally:
+        index.close()
 
 
 class Index:

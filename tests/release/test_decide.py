@@ -80,7 +80,39 @@ def test_sent_but_not_staged_is_built_again_from_the_tag():
     seen = replace(SEEN, remote=replace(SEEN.remote, head=SENT, tags={"1.1.4": SENT}), relation="behind", unfinished=NOTE)
     plan = decide.decide(seen, Published(), FRAME).plan
     assert [step.kind for step in plan.steps] == ["scratch", *MIDDLE, *LAST]
-    assert plan.steps[0].args == {"commit": SENT, "tag": "1.1.4", "tag_id": "c" * 40, "branch": "main", "base": HEAD}
+    assert plan.steps[0].args == {"commit": SENT, "tag": "1.1.4", "tag_id": "c" * 40, "branch": "main", "base": HEAD,
+                                  "version": "1.1.4", "vendor": []}
+
+
+KEPT = replace(SEEN, chosen={"1.1.4": ["loom"], "1.1.3": ["none"]})
+SENT_SO = replace(KEPT, remote=replace(SEEN.remote, head=SENT, tags={"1.1.4": SENT}), relation="behind", unfinished=NOTE)
+
+
+@pytest.mark.parametrize("seen, said, vendor, chosen, kept", [
+    (SEEN, None, ("all",), (), False), (SEEN, ["none"], ("none",), ("none",), False),
+    (KEPT, None, ("loom",), ("loom",), True), (KEPT, ["none"], ("none",), ("none",), False), (KEPT, ["loom"], ("loom",), ("loom",), False),
+    (SENT_SO, None, ("loom",), ("loom",), True), (SENT_SO, ["none"], ("none",), ("none",), False)])
+def test_what_a_killed_run_was_told_counts_for_its_version(seen, said, vendor, chosen, kept):
+    assert decide.vendored(seen, Wish("1.1.4", vendor=said), "1.1.4", ("all",)) == {"vendor": vendor, "chosen": chosen, "kept": kept}
+    assert decide.vendored(seen, Wish("1.1.5", vendor=said), "1.1.5", ("all",))["vendor"] == (tuple(said) if said else ("all",))
+
+
+def test_the_plan_says_whose_choice_it_is():
+    frame = replace(FRAME, **decide.vendored(KEPT, Wish("1.1.4"), "1.1.4", ("all",)))
+    steps = {step.kind: step for step in decide.decide(KEPT, Published(), frame).plan.steps}
+    assert steps["lock"].text.endswith("; the store gets of the wheels loom, the others are locked by hash and fetched by `fab deploy`"
+                                       "; --vendor loom, as the run before was told")
+    assert steps["lock"].args["vendor"] == ["loom"] == steps["scratch"].args["vendor"]
+
+
+def test_what_is_staged_and_sent_cannot_be_chosen_anew():
+    staged = replace(SENT_SO, staged=True)
+    assert decide.vendored(staged, Wish("1.1.4", vendor=["loom"]), "1.1.4", ("all",))["vendor"] == ("loom",)
+    for seen, was in ((staged, "loom"), (replace(staged, chosen={}), "all")):
+        with pytest.raises(Refused) as error:
+            decide.vendored(seen, Wish("1.1.4", vendor=["none"]), "1.1.4", ("all",))
+        assert error.value.lines() == [f"1.1.4 is past its point of no return, and staged with --vendor {was}", "now:  nothing changed",
+                                       "next: inv release --version 1.1.4, without --vendor, finishes it"]
 
 
 def test_a_tag_by_hand_on_the_declared_version_is_pushed_and_published():

@@ -19,7 +19,7 @@ CHILD = textwrap.dedent("""
     from datetime import date
     from pathlib import Path
     from weft.release import pipeline
-    root, version, kind, when = sys.argv[1:5]
+    root, version, kind, when, vendor = sys.argv[1:6]
 
     class Dies:
         def begin(self, number, of, step):
@@ -38,7 +38,7 @@ CHILD = textwrap.dedent("""
         def warn(self, text): print(text)
 
     try:
-        done = pipeline.release(pipeline.open_project(Path(root)), pipeline.Wish(version), date(2024, 5, 6), Dies(), lambda proposal: None)
+        done = pipeline.release(pipeline.open_project(Path(root)), pipeline.Wish(version, vendor=vendor.split(",") if vendor else None), date(2024, 5, 6), Dies(), lambda proposal: None)
         print([step.kind for step in done.plan.steps])
     except pipeline.WeftError as error:
         print("\\n".join(error.lines()))
@@ -46,9 +46,9 @@ CHILD = textwrap.dedent("""
 """)
 
 
-def child(made, kind="", when="", version="1.1.4"):
+def child(made, kind="", when="", version="1.1.4", vendor=""):
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen([sys.executable, "-c", CHILD, str(made.root), version, kind, when], env=env, text=True,
+    return subprocess.Popen([sys.executable, "-c", CHILD, str(made.root), version, kind, when, vendor], env=env, text=True,
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 

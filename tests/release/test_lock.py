@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from tests import factory
-from tests.release.index import Index, wheel
+from tests.release.index import serving, wheel
 from weft.errors import FailedUndone, Refused, UsageError
 from weft.release import lock, pins, pipeline, single, tools
 from weft.release.lock import Rules
@@ -21,14 +21,8 @@ OTHER = Target("3.9", "manylinux_2_28_x86_64")
 
 @pytest.fixture
 def index(tmp_path, monkeypatch):
-    index = Index(tmp_path / "index")
-    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_INDEX"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {"PIP_CONFIG_FILE": "/dev/null", "PIP_INDEX_URL": index.url, "UV_DEFAULT_INDEX": index.url,
-                        "UV_NO_CONFIG": "1", "UV_NO_CACHE": "1", "PIP_NO_CACHE_DIR": "1", "XDG_CACHE_HOME": str(tmp_path / "cache")}.items():
-        monkeypatch.setenv(name, value)
-    yield index
-    index.close()
+    with serving(tmp_path, monkeypatch) as index:
+        yield index
 
 
 @pytest.fixture(params=["uv", "pip"])

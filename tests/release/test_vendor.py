@@ -1,16 +1,21 @@
 """What lies in the store and what does not: the operator's side brings it, by hash, and hosts need no network."""
 
 import hashlib
+import shutil
+import signal
 
 import pytest
 
 from tests import factory
-from tests.release.index import wheel
+from tests.release.index import serving, wheel
+from tests.release.test_killed import child
 from tests.release.test_lock import HERE, index, quiet  # noqa: F401
 from weft.errors import FailedUndone, Refused, UsageError
 from weft.release import lock, pipeline, tools, vendor
 from weft.rollout.payload import Payload
 from weft.stores.directory import DirectoryStore
+
+LOOM = "loom-1.0-py3-none-any.whl"
 
 
 @pytest.mark.parametrize("said, found", [(["all"], ("all",)), (["none"], ("none",)), (["Loom", " a.B_c ", "loom"], ("loom", "a_b_c"))])
@@ -52,14 +57,23 @@ def test_split(index):
     assert (error.value.message, error.value.hint) == ("vendor: lom: not among the dependencies", "all, none, or of: heald, loom, spindle")
 
 
-@pytest.fixture
-def released(index, tmp_path):
-    """weaveserver 1.1.4 with spindle in the store (it was built here) and loom not."""
-    made = factory.make_project(tmp_path / "project", requires=("loom", "spindle"))
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """weaveserver 1.1.4 with spindle in the store (it was built here) and loom not; and loom's wheel."""
+    folder = tmp_path_factory.mktemp("once")
+    made = factory.make_project(folder / "project", requires=("loom", "spindle"))
     made.configure('vendor = "none"')
     report = factory.Quiet()
-    proposal = factory.run_release(made, "1.1.4", report=report)
-    return made, DirectoryStore(made.store), proposal, report
+    with pytest.MonkeyPatch.context() as patch, serving(folder, patch) as served:
+        proposal = factory.run_release(made, "1.1.4", report=report)
+        return made, DirectoryStore(made.store), proposal, report, (served.root / "simple/loom" / LOOM).read_bytes()
+
+
+@pytest.fixture
+def released(once, index):
+    """That release, and an index that has the same loom. Nobody changes the store."""
+    index.put("loom", LOOM, once[4])
+    return once[:4]
 
 
 def test_a_release_that_leaves_a_wheel_out(released, index):
@@ -144,3 +158,61 @@ def test_an_address_is_refused_before_anything(tmp_path):
         pipeline.propose(pipeline.open_project(made.root), pipeline.Wish("1.1.4"), factory.date(2024, 5, 6))
     assert error.value.details == [{"message": "the project requires shed from an address, which cannot be locked",
                                     "next": "require a released version of shed"}]
+
+
+def resumed(made, version=None, said=None):
+    return pipeline.release(pipeline.open_project(made.root), pipeline.Wish(version, resume=version is None, vendor=said),
+                            factory.date(2024, 5, 6), factory.Quiet(), lambda _: None)
+
+
+@pytest.fixture
+def killed(index, tmp_path):
+    """killed(kind, when): a project whose `inv release --version 1.1.4 --vendor none` was killed there."""
+    def killed(kind, when):
+        made = factory.make_project(tmp_path / "project", requires=("loom",))
+        process = child(made, kind, when, vendor="none")
+        assert process.communicate()[0] == "" and process.returncode == -signal.SIGKILL
+        return made
+    return killed
+
+
+def inside(made):
+    """What of the dependencies the store has, and what it only names."""
+    release = DirectoryStore(made.store).manifest("weaveserver", "1.1.4")
+    return [[a.basename for a in some] for some in (release.of_kind("dependency"), release.unvendored)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind, when", [("scratch", "end"), ("build", "end"), ("stage", "end"), ("push", "end"), ("publish", "end")])
+def test_a_rerun_keeps_what_the_killed_run_was_told(killed, kind, when):
+    made = killed(kind, when)
+    proposal = resumed(made, "1.1.4")
+    assert inside(made) == [[], [LOOM]]
+    told = [step.text for step in proposal.plan.steps if step.kind == "lock"]
+    assert all(text.endswith("; --vendor none, as the run before was told") for text in told) and bool(told) == (kind not in ("push", "publish"))
+
+
+@pytest.mark.slow
+def test_resume_makes_what_was_lost_of_the_same_choice(killed):
+    made = killed("push", "end")
+    for path in (made.store / "weaveserver").glob(".staging-*"):
+        shutil.rmtree(path)
+    resumed(made)
+    assert inside(made) == [[], [LOOM]]
+
+
+def test_another_choice_is_refused_after_the_push(killed, world):
+    made = killed("push", "end")
+    before = world(made)
+    with pytest.raises(Refused) as error:
+        resumed(made, "1.1.4", ["all"])
+    assert error.value.message == "1.1.4 is past its point of no return, and staged with --vendor none"
+    assert world(made) == before
+    resumed(made, None, ["none"])
+    assert inside(made) == [[], [LOOM]]
+
+
+def test_before_the_push_the_words_of_now_count(killed):
+    made = killed("tag", "end")
+    resumed(made, "1.1.4", ["all"])
+    assert inside(made) == [[LOOM], []]

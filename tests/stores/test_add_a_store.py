@@ -31,6 +31,19 @@ def run(package, *words):
     return subprocess.run([sys.executable, *words], cwd=package, env=env, capture_output=True, text=True, check=False)
 
 
+def test_what_its_plan_says(package):
+    """By default, and with the page's own words."""
+    show = "from weft.stores import open_store\nhow = open_store('sqlite:///srv/artifacts.db', None).words\n" \
+           "print(how.staged('sqlite:///srv/artifacts.db'), how.published('sqlite:///srv/artifacts.db/shop/1.1.4', '1.1.4'), sep='\\n')"
+    page = re.search(r"^```text\n(.*?)^```", DOC.read_text(), re.M | re.S)[1]
+    assert run(package, "-c", show).stdout.splitlines() == [line[4:] for line in page.splitlines()]
+    told, brought = re.search(r"`(words = Words.*?)`.*?`(from .*?)`", DOC.read_text(), re.S).groups()
+    code = package / "weft_sqlite.py"
+    code.write_text(f"{brought}\n" + code.read_text().replace('Thread-safe: a connection for each request."""\n', f'"""\n\n    {told}\n'))
+    assert run(package, "-c", show).stdout.splitlines() == [
+        "insert into sqlite:///srv/artifacts.db, read back", "sqlite:///srv/artifacts.db/shop/1.1.4, by one INSERT of 1.1.4~release.json, which is never replaced"]
+
+
 @pytest.mark.slow
 def test_the_page_s_store_passes_the_suite(package):
     done = run(package, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "test_weft_sqlite.py")

@@ -100,6 +100,20 @@ def _open_choice(before: str) -> Refused:
                    f"inv release with --version {version.bumped(before, 'patch')}, or one of: {choices}")
 
 
+def vendored(seen: Seen, wish: Wish, wished: str, configured: Sequence[str]) -> dict[str, Any]:
+    """The frame's words about vendoring: --vendor, else what it said to a killed run of this version, else the configuration.
+
+    Raises Refused where another choice is staged already, past the point of no return.
+    """
+    before = tuple(seen.chosen.get(wished, ()))
+    note = seen.unfinished
+    if wish.vendor and note and note.version == wished and seen.staged and set(wish.vendor) != set(before or configured):
+        raise Refused(f"{wished} is past its point of no return, and staged with --vendor {vendor.said(before or configured)}",
+                      f"inv release --version {wished}, without --vendor, finishes it")
+    chosen = tuple(wish.vendor or before)
+    return {"vendor": chosen or tuple(configured), "chosen": chosen, "kept": bool(before and not wish.vendor)}
+
+
 def decide(seen: Seen, there: Published, frame: Frame) -> Decision:
     """All faults at once, or the plan."""
     tagged = _tagged(seen, frame.tag)
@@ -174,8 +188,13 @@ def _fresh(seen: Seen, frame: Frame) -> Plan:
     commit = [_commit(seen, frame, edits)]
     return _plan(seen, frame, [
         Step("scratch", f"clone {head[:12]} of {seen.state.branch} into the repository's own data; your files stay as they are",
-             {"commit": head, "tag": "", "tag_id": "", "branch": seen.state.branch, "base": head}),
+             {"commit": head, "tag": "", "tag_id": "", "branch": seen.state.branch, "base": head, **_noted(frame)}),
         *edits, *commit, *_middle(seen, frame), *_push(seen, frame), *_last_steps(seen, frame, "")])
+
+
+def _noted(frame: Frame) -> dict[str, Any]:
+    """What a rerun cannot see anywhere else."""
+    return {"version": frame.version, "vendor": list(frame.chosen)}
 
 
 def _edits(seen: Seen, frame: Frame) -> list[Step]:
@@ -217,7 +236,7 @@ def _middle(seen: Seen, frame: Frame) -> list[Step]:
         *([Step("rebuild", "build both again elsewhere, with other file times: the same bytes", {})] if frame.rebuild else []),
         _lock(seen, frame),
         Step("verify", f"install into a fresh virtualenv without an index, {frame.loads}", {"version": frame.version}),
-        Step("stage", f"copy to a hidden directory of {frame.store}, read back",
+        Step("stage", frame.how.staged(frame.store),
              {"version": frame.version, "tag": frame.tag})]
 
 
@@ -233,7 +252,7 @@ def _push(seen: Seen, frame: Frame) -> list[Step]:
 def _last_steps(seen: Seen, frame: Frame, tagged: str) -> list[Step]:
     branch = seen.unfinished.branch if tagged and seen.unfinished else seen.state.branch
     return [
-        Step("publish", f"{frame.store}/{frame.app}/{frame.version}, by one rename", {"version": frame.version}),
+        Step("publish", frame.how.published(f"{frame.store}/{frame.app}/{frame.version}", frame.version), {"version": frame.version}),
         _index_step(frame.version),
         Step("forward", f"bring your {branch or 'branch'} forward to the release", {"tag": frame.tag}),
         Step("readback", "compare tag, manifest and bytes", {"version": frame.version, "tag": frame.tag})]
@@ -242,7 +261,7 @@ def _last_steps(seen: Seen, frame: Frame, tagged: str) -> list[Step]:
 def _lock(seen: Seen, frame: Frame) -> Step:
     strict = frame.channel == "prod"
     return Step("lock", f"requirements.lock with hashes and a wheelhouse for {frame.target}" + (", nothing but what is pinned" if strict else "")
-                + vendor.told(frame.vendor), {"pinned": seen.locked, "strict": strict, "vendor": list(frame.vendor)})
+                + vendor.told(frame.vendor) + f"; --vendor {vendor.said(frame.vendor)}, as the run before was told" * frame.kept, {"pinned": seen.locked, "strict": strict, "vendor": list(frame.vendor)})
 
 
 def _index_step(version: str) -> Step:
@@ -259,5 +278,5 @@ def _finish(seen: Seen, frame: Frame, tagged: str) -> Plan:
         return _plan(seen, frame, ending)
     base, branch = (note.base, note.branch) if note else (seen.state.head, seen.state.branch)
     again = Step("scratch", f"clone {tagged[:12]}, which is {frame.tag}, into the repository's own data",
-                 {"commit": tagged, "tag": frame.tag, "tag_id": note.tag_id if note else "", "branch": branch, "base": base})
+                 {"commit": tagged, "tag": frame.tag, "tag_id": note.tag_id if note else "", "branch": branch, "base": base, **_noted(frame)})
     return _plan(seen, frame, [again, *_middle(seen, frame), *([] if pushed else _push(seen, frame)), *ending])

@@ -8,6 +8,7 @@ from typing import Iterator, Mapping, Sequence
 from weft.release import changelog, vendor, version
 from weft.release.observe import Seen
 from weft.release.vcs import WORDS, Words
+from weft.stores.common import Words as StoreWords
 
 
 CHANNELS = ("dev", "prod")
@@ -20,7 +21,8 @@ class Frame:
     rebuild: build twice and compare.  channel: dev or prod.  entry: the changelog's entry where it is made from fragments.
     strict: metadata must be without warnings.  repository: the package index that the files are to be uploaded to, "" for none.  clashes: what stands against that.
     vcs: git or hg.  unfit: why no tag can be named so.  hooks: "before_test" and so on -> commands.
-    vendor: what of the dependencies is to lie in the store.
+    vendor: what of the dependencies is to lie in the store.  chosen: what --vendor said, () for nothing; kept: it said so to the run before.
+    how: the store's own words for what it does.
     """
 
     app: str
@@ -42,6 +44,9 @@ class Frame:
     unfit: str = ""
     hooks: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
     vendor: Sequence[str] = (vendor.ALL,)
+    chosen: Sequence[str] = ()
+    kept: bool = False
+    how: StoreWords = StoreWords()
 
     @property
     def words(self) -> Words:

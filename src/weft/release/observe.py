@@ -7,7 +7,7 @@ import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 from weft.config import load
 from weft.errors import UsageError
@@ -49,7 +49,8 @@ class Seen:
     begun: the version of a run that left its note but no tag.  newest: the last version that is tagged in the history of
     the commit checked out, "" without one.  news: where the changelog's entry is made of fragments.  requires: what pyproject.toml declares,
     None where only a build can tell.  unpinned: those of them that requirements.lock does not meet.  pinned: the names that it locks.
-    shut_out: the Pythons that the release would be for, and the project does not allow.
+    shut_out: the Pythons that the release would be for, and the project does not allow.  chosen: version -> what --vendor said to
+    the run of it that did not come to its end.
     """
 
     state: State
@@ -76,6 +77,7 @@ class Seen:
     unpinned: Sequence[str] = ()
     pinned: Sequence[str] = ()
     shut_out: Sequence[str] = ()
+    chosen: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def observe(project: Project) -> Seen:
         test=tests(project), newest=_newest(repo, state, remote, config["tag"]), news=told,
         **_locking(project),
         unrunnable=_unrunnable(project), unfinished=note, unfinished_at=at, staged=_staged(project, note), begun=_begun(project, note),
+        chosen={each.version: each.vendor for each in scratch.notes(project.repo.data).values() if each.vendor},
         signing=sign.fault(sign.signing(project.root, config)))
 
 

@@ -21,6 +21,7 @@ from weft.release.faults import Fault, Frame
 from weft.release.observe import Project, Seen
 from weft.release.target import shown, targets
 from weft.release.vcs import SendRefused, SendUnknown
+from weft.stores.common import words_of
 
 _MOVES = {"hook": "mend what the hook shows, then run the same command again",
           "test": "mend what the tests show, commit, and run the same command again",
@@ -76,7 +77,8 @@ def propose(project: Project, wish: Wish, today: date) -> Proposal:
         seen = observe.observe(project)
         wished = decide.target(seen, wish, project.config["tag"])
         frame = _frame(project, wished, today)
-        frame = replace(frame, channel=wish.channel or frame.channel, vendor=wish.vendor or vendor.words(project.config["vendor"]))
+        frame = replace(frame, channel=wish.channel or frame.channel,
+                        **decide.vendored(seen, wish, wished, vendor.words(project.config["vendor"])))
         there = observe.published(project, wished)
         look = upload.outlook(project, wished, there.release)
         frame = replace(frame, repository=look.repository, clashes=look.faults)
@@ -96,7 +98,7 @@ def _frame(project: Project, wished: str, today: date) -> Frame:
     loads = f"import {config['callable']}" if config["callable"] else f"import it, compile {config['entry']}"
     return Frame(project.app, wished, project.tag(wished), config["tag"], config["branch"], str(project.store), loads,
                  shown(targets(project.config)), today.isoformat(), config["verify_reproducible"], config["channel"], strict=config["strict_metadata"], vcs=project.repo.name,
-                 unfit=project.repo.unfit(project.tag(wished)), hooks=observe.hooks(project))
+                 unfit=project.repo.unfit(project.tag(wished)), hooks=observe.hooks(project), how=words_of(project.store))
 
 
 def _refused(frame: Frame, faults: Sequence[Fault]) -> Refused:

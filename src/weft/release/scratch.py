@@ -10,7 +10,7 @@ import secrets
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Collection
+from typing import Collection, Sequence
 
 from weft import durable
 
@@ -19,7 +19,10 @@ _NOTE = "note.json"
 
 @dataclass(frozen=True)
 class Note:
-    """What was about to be sent: `commit` as `tag` (its own id: tag_id) on `branch`, which was at `base`; staged where."""
+    """What was about to be sent: `commit` as `tag` (its own id: tag_id) on `branch`, which was at `base`; staged where.
+
+    vendor: the words of --vendor, () where it was not given.  tag: "" until there is one.
+    """
 
     version: str
     commit: str
@@ -28,6 +31,7 @@ class Note:
     branch: str
     base: str
     staged: str = ""
+    vendor: Sequence[str] = ()
 
 
 def create(data: Path) -> Path:

@@ -57,13 +57,17 @@ class Work:
         scratch.save(self.place, self.note)
 
 
-def _scratch(work: Work, commit: str, tag: str, tag_id: str, branch: str, base: str) -> None:
+def _scratch(work: Work, commit: str, tag: str, tag_id: str, branch: str, base: str, version: str = "",
+             vendor: Sequence[str] = ()) -> None:
+    """Noted for a rerun where it is a release; other uses of a clone have no version."""
     repo = work.project.repo
     work.place = scratch.create(repo.data)
+    work.note = scratch.Note(version, commit, tag, tag_id, branch, base, vendor=vendor)
+    if version:
+        scratch.save(work.place, work.note)
     repo.clone(work.clone, commit, tag, tag_id, work.remote)
     for name in ("dist", "unpacked", "export", "empty"):
         (work.place / name).mkdir()
-    work.note = scratch.Note("", commit, tag, tag_id, branch, base)
 
 
 def _edit(work: Work, path: str, version: str) -> None:

@@ -45,6 +45,11 @@ def words(said: Sequence[str]) -> tuple[str, ...]:
     return tuple(each if each in (ALL, NONE) else normal(each) for each in found)
 
 
+def said(vendor: Sequence[str]) -> str:
+    """As --vendor takes it."""
+    return ",".join(_shown(each) for each in vendor)
+
+
 def told(vendor: Sequence[str]) -> str:
     """For the plan; "" where all is vendored."""
     if tuple(vendor) == (ALL,):

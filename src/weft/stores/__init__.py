@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Mapping, Protocol
 from urllib.parse import unquote, urlsplit
 
 from weft.errors import Refused, UsageError
-from weft.stores.common import public
+from weft.stores.common import Words, public
 from weft.values import Artifact, Release, Version
 
 GROUP = "weft.stores"
@@ -29,6 +29,8 @@ class Store(Protocol):
     UsageError. What is in the way (network, rights, damage) is Refused, or OSError for a local disk."""
 
     grace: float
+    words: Words
+    """How staging and publishing read in a release's plan; a store may go without, `common.Words()` then speaks for it."""
 
     def apps(self) -> list[str]:
         """The applications that have a complete release, sorted."""

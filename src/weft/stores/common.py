@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import dataclass
 from typing import Any, Sequence
 from urllib.parse import urlsplit
 
@@ -22,6 +23,30 @@ MARKS = ("yanked", "bad")
 _SHOWN = 5
 _DOCUMENT = re.compile(r"(?:[a-z0-9][a-z0-9_-]*/)?[a-z0-9][a-z0-9-]*(?:\.[a-z0-9]+)+", re.ASCII)
 _SECRETS = re.compile(r"SECRET|TOKEN|PASSWORD|PASSPHRASE")
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a store's work reads in a plan: "STAGE STORE, read back" and "STORE/APP/VERSION, by PUBLISH".
+
+    {version} in them stands for the version. The defaults are true of every store.
+    """
+
+    stage: str = "bring the files, where no reader finds them yet, to"
+    publish: str = "one act that never replaces"
+
+    def staged(self, store: str) -> str:
+        """The plan's line for `stage`."""
+        return f"{self.stage} {store}, read back"
+
+    def published(self, path: str, version: str) -> str:
+        """The plan's line for `publish`; path: where the release lies then."""
+        return f"{path}, by {self.publish.replace('{version}', version)}"
+
+
+def words_of(store: Any) -> Words:
+    """What the store says, or the defaults for one that says nothing."""
+    return getattr(store, "words", Words())
 
 
 def parsed(raw: bytes, where: Any, app: str, version: str) -> Release:

@@ -34,6 +34,7 @@ class DirectoryStore(Documents, Shown):
     """root: an absolute path; it need not be there before the first publication."""
 
     grace = common.GRACE
+    words = common.Words("copy to a hidden directory of", "one rename")
 
     def __init__(self, root: Path):
         self.root, self.space = root, Folder(root)

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from weft.errors import Refused, UsageError
 from weft.stores import common, space
-from weft.stores.keyed import KeyedStore
+from weft.stores.keyed import UPLOAD, KeyedStore
 
 _SMALL = 8 << 20
 _MEMORY = threading.RLock()
@@ -191,6 +191,8 @@ class Filesystem:
 
 class S3(Filesystem):
     """Its create-only is a header of the request; whether the server knows it, every `stage` tries."""
+
+    words = common.Words(UPLOAD, "one PUT of {version}~release.json with If-None-Match, which never replaces")
 
     def _prove(self) -> None:
         self._proven = True

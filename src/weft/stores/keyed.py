@@ -27,14 +27,18 @@ from weft.values import Artifact, Release, Version, app_name
 _COMMIT = "~release.json"
 _STAGED = re.compile(r"(?P<version>[^~]+)~(?P<when>[0-9a-f]{8,12})-[0-9a-f]{12}", re.ASCII)
 
+UPLOAD = "upload under a name that no reader looks for to"
+WORDS = common.Words(UPLOAD, "creating {version}~release.json, which is never replaced")
+
 
 class KeyedStore(space.Documents, Shown):
-    """shown: the address without secrets."""
+    """shown: the address without secrets.  words: the space's own, where it says how it creates."""
 
     grace = common.GRACE
 
     def __init__(self, place: space.Space, shown: str):
         self.space, self.shown = place, shown
+        self.words = getattr(place, "words", WORDS)
         self._fetched = Fetched()
 
     def __str__(self) -> str:

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from weft.errors import Refused, UsageError
 from weft.stores import common, space
-from weft.stores.keyed import KeyedStore
+from weft.stores.keyed import UPLOAD, KeyedStore
 
 PROJECT_KEYS = Path("deploy") / "known_hosts"
 _SECONDS = 20
@@ -85,6 +85,8 @@ class _Reject:
 
 class Sftp:
     """One connection, opened when it is first needed and again when it was lost; one request at a time."""
+
+    words = common.Words(UPLOAD, "one rename onto {version}~release.json, which SFTP refuses where it is there")
 
     def __init__(self, way: Way, root: str, shown: str):
         self.way, self.root, self.shown = way, root, shown
