@@ -24,7 +24,7 @@ class Zygote:
                                         stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"})
 
     def run(self, argv, request=None, blobs=(), **fault):
-        """{"code", "last", "met", "events"}; code is negative for a signal. fault: at, mode, ahead, boot, or record: a path."""
+        """{"code", "last", "met", "events"}; code is negative for a signal. fault: at, mode, ahead, boot."""
         said = {"argv": argv, "request": request, "blobs": [b.hex() for b in blobs], **fault}
         print(json.dumps(said), file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
@@ -81,12 +81,7 @@ def faulty(said, engine):
     trial.boot_id = lambda: said.get("boot") or real_boot()
     points = Points(said.get("at", 0), said.get("mode", "kill"))
     engine.start_watchdog = lambda _request, _number: points.meet("watchdog", lambda: None)
-    if said.get("record"):
-        from tests.host.record import Recorder
-        recorder = Recorder(said["record"], said["root"])
-        recorder.install()
-    else:
-        points.install()
+    points.install()
     try:
         engine.main(said["argv"])
         return 0
@@ -94,8 +89,6 @@ def faulty(said, engine):
         return ended.code or 0
     finally:
         points.at = 0
-        if said.get("record"):
-            recorder.close()
         print(json.dumps({"met": points.count, "names": points.names}))
 
 
