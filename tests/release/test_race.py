@@ -1,4 +1,4 @@
-"""Forty publishers (a dozen with Mercurial, whose start is slow), each with a clone of its own, race for one version with everything built and staged: one wins whole."""
+"""Forty publishers, each with a clone of its own, race for one version with everything built and staged: one wins whole."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ import pytest
 from tests import factory
 from tests.release.vcs_world import finished, no_residue
 
-PUBLISHERS = {"git": 40, "hg": 12}
+PUBLISHERS = 40
 CHILD = textwrap.dedent("""
     import shutil, sys
     from datetime import date
@@ -59,7 +59,7 @@ def test_one_wins(tmp_path, vcs):
     ready.mkdir()
     for path in (sample.store / "weaveserver/1.1.4").glob("weaveserver-1.1.4*"):
         shutil.copyfile(path, ready / path.name)
-    clones = [made, *(made.colleague(tmp_path / f"clone-{number}") for number in range(PUBLISHERS[vcs] - 1))]
+    clones = [made, *(made.colleague(tmp_path / f"clone-{number}") for number in range(PUBLISHERS - 1))]
     for number, clone in enumerate(clones):  # else those of one second would make the very same commit
         clone.introduce(f"Publisher {number}", f"p{number}@example.org")
     racers = [publisher(each, ready) for each in clones]
