@@ -35,6 +35,12 @@ def test_an_engine_that_never_answers_is_ended(channel):
     assert caught.value.message == "here: no answer in 0.5 s; the engine was ended"
 
 
+def test_an_engine_that_somebody_killed_was_not_ended_for_want_of_an_answer(channel):
+    with pytest.raises(OutcomeUnknown) as caught:
+        channel("os.kill(os.getpid(), 9)").exec({"verb": "observe"}, limit=60)
+    assert caught.value.message == "here: the connection was lost before the engine's answer"
+
+
 def test_a_python_that_is_not_there(channel):
     with pytest.raises(Refused) as caught:
         channel("", "/nowhere/python3").exec({"verb": "observe"})

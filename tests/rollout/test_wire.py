@@ -48,6 +48,9 @@ def test_the_engines_error_names_the_host():
     (-1, "x\ny", OutcomeUnknown, "web1: the connection was lost before the engine's answer (it said: y)", "fab status"),
     (0, "", OutcomeUnknown, "web1: the engine ended without an answer (exit 0)", "fab status"),
     (77, "", OutcomeUnknown, "web1: the engine ended without an answer (exit 77)", "fab status"),
+    (137, "Killed", OutcomeUnknown, "web1: the engine ended without an answer (exit 137): Killed", "fab status"),
+    (255, "sudo: unexpected child termination", OutcomeUnknown,
+     "web1: the engine ended without an answer (exit 255): sudo: unexpected child termination", "fab status"),
     (127, "sh: 1: weft-host: not found", Refused, "web1 has not been set up: sh: 1: weft-host: not found", "fab setup"),
     (1, "sudo: /usr/local/sbin/weft-host: command not found", Refused,
      "web1 has not been set up: sudo: /usr/local/sbin/weft-host: command not found", "fab setup"),
@@ -67,6 +70,14 @@ def test_no_answer_is_told_from_what_stood_in_its_place(exit, complaint, kind, m
     with pytest.raises(WeftError) as raised:
         result()
     assert (type(raised.value), raised.value.message, raised.value.hint) == (kind, message, hint)
+
+
+@pytest.mark.parametrize("exit, complaint", [(1, "Killed"), (2, "kaputt"), (127, "x: not found"), (1, "sudo: ended by a signal")])
+def test_an_engine_that_had_started_is_never_told_as_one_that_did_not(exit, complaint):
+    _, result = answered([b'{"event": "step", "n": 1}\n'], exit, complaint.encode())
+    with pytest.raises(OutcomeUnknown) as raised:
+        result()
+    assert raised.value.message == f"web1: the engine ended without an answer (exit {exit}): {complaint}"
 
 
 def test_while_setting_up_the_next_move_is_not_setup():

@@ -28,7 +28,8 @@ class LocalChannel:
             feeder = Feeder(process.stdin.write, process.stdin.close, line(request), files)
             listener = threading.Thread(target=_drain, args=(process.stderr, answer.complain), daemon=True)
             listener.start()
-            late = threading.Timer(limit, _end, (process,))
+            ended = threading.Event()
+            late = threading.Timer(limit, _end, (process, ended))
             late.start()
             try:
                 while block := os.read(process.stdout.fileno(), 1 << 16):
@@ -38,7 +39,7 @@ class LocalChannel:
                 late.cancel()
             listener.join(5)
         feeder.check()
-        if late.finished.is_set() and process.returncode == -signal.SIGKILL and answer.said is None:
+        if ended.is_set() and answer.said is None:
             raise OutcomeUnknown(f"{self.host.name}: no answer in {limit:g} s; the engine was ended", "fab status")
         return answer.result(process.returncode, self.user, request.get("verb") == "setup")
 
@@ -60,7 +61,8 @@ def _drain(stream: BinaryIO, take: Any) -> None:
         take(block)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], ended: threading.Event) -> None:
+    ended.set()
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

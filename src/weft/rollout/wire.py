@@ -37,6 +37,7 @@ class Answer:
     def __init__(self, host: str, on_event: Event | None = None):
         self.host, self.on_event = host, on_event
         self.said: dict[str, Any] | None = None
+        self.started = False
         self.noise, self._rest, self._complaint = "", b"", b""
 
     def feed(self, block: bytes) -> None:
@@ -63,6 +64,7 @@ class Answer:
         if not isinstance(said, dict) or not said.keys() & {"event", "result", "error"}:
             self.noise = (self.noise + text.decode("utf-8", "replace") + "\n")[-KEPT:]
         elif "event" in said:
+            self.started = True
             if self.on_event:
                 self.on_event(said)
         else:
@@ -75,21 +77,29 @@ class Answer:
         just being set up, so that `fab setup` is no next move.
         """
         if self.said is None:
-            raise no_answer(self.host, exit, self.complaint or self.noise.strip(), user, setup)
+            raise no_answer(self.host, exit, self.complaint or self.noise.strip(), user, setup, self.started)
         if "error" in self.said:
             said = self.said["error"]
             raise from_json({**said, "message": f"{self.host}: {said.get('message', '')}"})
         return self.said["result"]
 
 
-def no_answer(host: str, exit: int | None, complaint: str, user: str = "", setup: bool = False) -> WeftError:
-    """The error for a command that ended without a last line, told from what it wrote to standard error."""
+def no_answer(host: str, exit: int | None, complaint: str, user: str = "", setup: bool = False,
+              started: bool = False) -> WeftError:
+    """The error for a command that ended without a last line, told from what it wrote to standard error.
+
+    An engine that had started, or that a signal has ended (a shell or sudo in between tells 128 and the signal's number),
+    may have done anything: that is never a refusal.
+    """
     last = complaint.splitlines()[-1] if complaint else ""
     if exit is None or exit < 0:
         return OutcomeUnknown(f"{host}: the connection was lost before the engine's answer"
                               + (f" (it said: {last})" if last else ""), "fab status")
     if "Traceback (most recent call last)" in complaint:
         return WeftError(f"{host}: a bug in weft's engine\n{complaint}", "please report it with the lines above")
+    if started or exit > 128:
+        return OutcomeUnknown(f"{host}: the engine ended without an answer (exit {exit})" + (f": {last}" if last else ""),
+                              "fab status")
     if exit == 127 or "command not found" in last or "No such file" in last:
         return _absent(host, last, setup)
     if "sudo" in complaint or "not allowed" in complaint:
