@@ -153,11 +153,11 @@ class LightSweep:
     def __init__(self, host):
         self.host, self.bad, self.points = host, [], 0
 
-    def run(self, name, mode, step=1, goes_on_every=1):
+    def run(self, name, mode, step=1, goes_on_every=1, first=1):
         transaction = TRANSACTIONS[name]
         transaction.before(self.host)
         self.host.keep("before")
-        at = 1
+        at = first
         while True:
             self.host.restore("before")
             done = transaction.run(self.host, {"at": at, "mode": mode})
@@ -166,6 +166,29 @@ class LightSweep:
             self.points += 1
             self.check(transaction, f"{name}, {mode} at {at} ({(done['names'] or ['?'])[at - 1:at]})", done, self.points % goes_on_every == 0)
             at += step
+
+    def run_nested(self, name, step, step_of_recovery):
+        """Killed at every so many calls of the transaction, and then at every so many of the recovery."""
+        transaction, at = TRANSACTIONS[name], 2
+        transaction.before(self.host)
+        self.host.keep("before")
+        while self.nested(transaction, name, at, step_of_recovery):
+            at += step
+
+    def nested(self, transaction, name, at, step):
+        """Whether the transaction was killed at that call; then its recovery was too, until one survived."""
+        again = 1
+        while True:
+            self.host.restore("before")
+            done = transaction.run(self.host, {"at": at, "mode": "kill"})
+            if done["code"] != -9:
+                return False
+            recovered = self.host.recover(at=again, mode="kill")
+            if recovered["code"] != -9:
+                return True
+            self.points += 1
+            self.check(transaction, f"{name}, killed at {at}, its recovery at {again}", done, self.points % 5 == 0)
+            again += step
 
     def expect(self, what, good, seen):
         if not good:
