@@ -50,3 +50,18 @@ def test_what_installs_has_no_network_and_no_way_back_to_root():
             run(reach, "trying", HERE, "nobody", network=False)
     said = run(["/bin/sh", "-c", "id -u; id -G; grep NoNewPrivs /proc/self/status"], "trying", HERE, "nobody")
     assert said.split() == ["65534", "65534", "NoNewPrivs:", "1"]
+
+
+def test_where_the_network_cannot_be_cut_off_nothing_is_run_with_it(monkeypatch, tmp_path):
+    from weft.errors import Refused
+    from weft.host import commands
+    monkeypatch.setattr(commands, "may_cut_network", lambda: False)
+    argv = ["/bin/echo", "pip"]
+    system = Layout("shop", "")
+    assert system.privileged or os.geteuid() != 0
+    if system.privileged:
+        with pytest.raises(Refused, match="cut off from the network") as caught:
+            run(argv, "installing", system, "nobody", network=False)
+        assert caught.value.code == 3 and "unshare --net" in caught.value.hint
+    monkeypatch.setattr(Layout, "privileged", False)
+    assert run(argv, "installing", Layout("shop", str(tmp_path)), "nobody", network=False) == "pip\n"

@@ -10,7 +10,7 @@ import signal
 import subprocess
 from typing import Mapping, Sequence
 
-from weft.errors import WeftError
+from weft.errors import Refused, WeftError
 from weft.host import orphans
 from weft.host.layout import Layout
 
@@ -56,7 +56,10 @@ def _as_account(argv: Sequence[str], layout: Layout, account: str, network: bool
     if not layout.privileged:
         return [*DIE, "--", *argv] if may_die_with_us() else list(argv)
     uid, gid = ids(layout, account)
-    cut = [] if network or not may_cut_network() else ["unshare", "--net", "--"]
+    if not network and not may_cut_network():
+        raise Refused("this machine does not let a process be cut off from the network, and wheels are installed without one",
+                      "on the host, as root, `unshare --net -- true` must succeed: a container needs CAP_SYS_ADMIN for it")
+    cut = [] if network else ["unshare", "--net", "--"]
     return [*cut, "setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs", *DIE[1:], "--", *argv]
 
 
