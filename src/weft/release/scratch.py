@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Collection, Sequence
 
@@ -50,7 +50,8 @@ def notes(data: Path) -> dict[Path, Note]:
     found = {}
     for path in sorted(data.glob("scratch-*")):
         try:
-            found[path] = Note(**json.loads((path / _NOTE).read_text(encoding="utf-8")))
+            note = Note(**json.loads((path / _NOTE).read_text(encoding="utf-8")))
+            found[path] = replace(note, vendor=tuple(note.vendor))
         except (OSError, ValueError, TypeError):
             continue
     return found
