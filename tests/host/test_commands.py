@@ -63,5 +63,6 @@ def test_where_the_network_cannot_be_cut_off_nothing_is_run_with_it(monkeypatch,
         with pytest.raises(Refused, match="cut off from the network") as caught:
             run(argv, "installing", system, "nobody", network=False)
         assert caught.value.code == 3 and "unshare --net" in caught.value.hint
+        assert run(argv, "installing", Layout("shop", str(tmp_path)), "nobody", network=False) == "pip\n"  # a developer's own place
     monkeypatch.setattr(Layout, "privileged", False)
     assert run(argv, "installing", Layout("shop", str(tmp_path)), "nobody", network=False) == "pip\n"

@@ -56,11 +56,11 @@ def _as_account(argv: Sequence[str], layout: Layout, account: str, network: bool
     if not layout.privileged:
         return [*DIE, "--", *argv] if may_die_with_us() else list(argv)
     uid, gid = ids(layout, account)
-    if not network and not may_cut_network():
+    cut = not network and may_cut_network()
+    if not network and not cut and not layout.prefix:
         raise Refused("this machine does not let a process be cut off from the network, and wheels are installed without one",
                       "on the host, as root, `unshare --net -- true` must succeed: a container needs CAP_SYS_ADMIN for it")
-    cut = [] if network else ["unshare", "--net", "--"]
-    return [*cut, "setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs", *DIE[1:], "--", *argv]
+    return [*(["unshare", "--net", "--"] if cut else []), "setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs", *DIE[1:], "--", *argv]
 
 
 def run(argv: Sequence[str], what: str, layout: Layout, account: str = "", timeout: float = 600,
