@@ -33,8 +33,10 @@ def leftovers(path: Path) -> list[Path]:
     return [p for p in path.parent.glob(f".weft-tmp-{glob.escape(path.name)}.*") if not p.is_dir() or p.is_symlink()] if path.parent.is_dir() else []
 
 
-def write(path: Path, content: bytes | str, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
-    """Replace `path` with `content`, or leave it as it was. owner: (uid, gid), unchanged if None."""
+def write(path: Path, content: bytes | str, mode: int = 0o644, owner: tuple[int, int] | None = None, sync: bool = True) -> None:
+    """Replace `path` with `content`, or leave it as it was. owner: (uid, gid), unchanged if None.
+
+    sync: False for what a power cut may take or tear, because nothing that is read after a boot depends on it."""
     payload = content.encode() if isinstance(content, str) else content
     temp = temp_name(path)
     fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -44,14 +46,16 @@ def write(path: Path, content: bytes | str, mode: int = 0o644, owner: tuple[int,
             if owner is not None:
                 os.fchown(fd, *owner)
             os.fchmod(fd, mode)
-            os.fsync(fd)
+            if sync:
+                os.fsync(fd)
         finally:
             os.close(fd)
         os.rename(temp, path)
     except BaseException:
         temp.unlink(missing_ok=True)
         raise
-    fsync_dir(path.parent)
+    if sync:
+        fsync_dir(path.parent)
 
 
 def _write_all(fd: int, payload: bytes) -> None:
@@ -60,11 +64,11 @@ def _write_all(fd: int, payload: bytes) -> None:
         view = view[os.write(fd, view):]
 
 
-def link(path: Path, target: str) -> None:
+def link(path: Path, target: str, sync: bool = True) -> None:
     """Make `path` a symlink to `target`, replacing a symlink (never a file or directory) that is there.
 
     The rename is the commit point of a switch: readers see the old target or the new one. Raises FileExistsError
-    where something else than a symlink is in the way.
+    where something else than a symlink is in the way. sync: as in `write`.
     """
     if os.path.lexists(path) and not stat.S_ISLNK(os.lstat(path).st_mode):
         raise FileExistsError(f"{path} is not a symlink of weft's; it is left alone")
@@ -75,7 +79,8 @@ def link(path: Path, target: str) -> None:
     except BaseException:
         temp.unlink(missing_ok=True)
         raise
-    fsync_dir(path.parent)
+    if sync:
+        fsync_dir(path.parent)
 
 
 def publish(staged: Path, final: Path) -> None:

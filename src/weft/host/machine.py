@@ -153,11 +153,11 @@ class Machine:
             decide.stale(state, request.base)
             self.refuse([*self._faults(state), *trust.check(self.layout, release, request.proof), *decide.deploy_faults(state, release)])
             trust.remember(self.layout, request.proof)
-            kept.keep(self.layout, release, request.proof)
             fetch = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached]
             if fetch or request.files:
                 self.apply(decide.fetch(state, fetch))
                 state = self.state()
+            kept.keep(self.layout, release, request.proof)
             self.work.settings = self.settings(release)
             plan = decide.stage(state, release, digest(self.work.settings), request.by)
             self.apply(plan)

@@ -140,7 +140,7 @@ class Flip:
         while health.ask(site.port, site, 5).release != release and time.monotonic() - start < 2:
             time.sleep(0.002)
         took = (time.monotonic() - start) * 1000
-        durable.link(layout.root / "current", f"generations/{generation}")
+        durable.link(layout.root / "current", f"generations/{generation}", sync=False)
         return round(took, 1)
 
     def undo(self, slot: str, generation: int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from weft import durable
 from weft.host.commands import INSTALLER, ids
 from weft.host.layout import Layout
 from weft.servers import Site
@@ -73,10 +74,16 @@ def empty_folder(layout: Layout, path: Path, account: str) -> None:
 
 
 def remove(path: Path) -> None:
-    """A tree, file or link that is weft's own; not there is as good."""
+    """A tree, file or link that is weft's own; not there is as good.
+
+    What says that a tree is complete goes first, for good: a crash halfway must not leave half a tree that looks whole."""
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():
+        for name in ("SEAL", "record.json"):
+            if (path / name).exists():
+                (path / name).unlink()
+                durable.fsync_dir(path)
         shutil.rmtree(path)
 
 
