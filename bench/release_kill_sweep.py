@@ -20,15 +20,17 @@ from tests.release import killing  # noqa: E402
 
 def sweep(vcs, trials, seed, place):
     """Prints a line a fault and the sum; how many faults there were."""
-    made, acts, seconds = killing.template(place, vcs)
+    nursery = killing.Nursery(warm=False)
+    made, acts, seconds = killing.template(place, vcs, nursery, backend="setuptools")
     outcomes, faults, start = Counter(), 0, time.monotonic()
     for number in range(trials):
-        at = acts[(len(acts) - 1) * (number // 2) // max(1, trials // 2 - 1)] if number % 2 == 0 else None
+        at = (len(acts) - 1) * (number // 2) // max(1, trials // 2 - 1) if number % 2 == 0 else None
         try:
-            outcomes[killing.trial(made, place / f"trial-{number}", at, seconds, f"{seed} {vcs} {number}")] += 1
+            outcomes[killing.trial(nursery, made, place / f"trial-{number}", at, seconds, f"{seed} {vcs} {number}")] += 1
         except Exception as error:
             faults += 1
             print(f"{vcs} trial {number} ({'a moment' if at is None else f'act {at}'}): {type(error).__name__}: {error}", flush=True)
+    nursery.close()
     said = ", ".join(f"{count} {what}" for what, count in sorted(outcomes.items()))
     print(f"{vcs}: {len(acts)} acts in a release of {seconds:.1f} s; {trials} kills in {time.monotonic() - start:.0f} s: {said}; {faults} faults",
           flush=True)

@@ -1,32 +1,55 @@
-"""SIGKILL at every kind of act of a release and at random moments: a short form of bench/release_kill_sweep.py."""
+"""SIGKILL at every act of a release, for git and for Mercurial, and at 200 random moments; then the same command, or --abort.
+
+The long form, with setuptools and cold interpreters, is bench/release_kill_sweep.py.
+"""
 
 import shutil
+from collections import Counter
 
 import pytest
 
 from tests.release import killing
 
-SHARES = 16
-MOMENTS = 4
+SHARES = 30
+MOMENTS, PARTS = 100, 20
+"""Random moments for each system, and in how many tests."""
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", params=["git", "hg"])
 def prepared(request, tmp_path_factory):
     if request.param == "hg" and not shutil.which("hg"):
         pytest.skip("needs Mercurial: Debian package mercurial")
-    return killing.template(tmp_path_factory.mktemp("sweep"), request.param)
+    nursery = killing.Nursery()
+    yield nursery, *killing.template(tmp_path_factory.mktemp("sweep"), request.param, nursery)
+    nursery.close()
 
 
-@pytest.mark.slow
+def killed(prepared, place, trials):
+    """trials: (a name, the act's number or None) each. What happened is printed, for `pytest -rP`."""
+    nursery, made, acts, seconds = prepared
+    outcomes = Counter()
+    for name, at in trials:
+        try:
+            outcomes[killing.trial(nursery, made, place / name.replace(" ", "-"), at, seconds, name)] += 1
+        except BaseException as error:
+            error.add_note(f"killed at {name}" + (f": {acts[at]}" if at is not None else ""))
+            raise
+    print(f"{made.vcs} kills:", dict(sorted(outcomes.items())))
+
+
 @pytest.mark.parametrize("share", range(SHARES))
-def test_killed_at_an_act(prepared, tmp_path, share):
-    """Acts spread over the whole release; which of them, moves with the number of acts."""
-    made, acts, seconds = prepared
-    killing.trial(made, tmp_path / "trial", acts[(len(acts) - 1) * share // (SHARES - 1)], seconds, f"act {share}")
+def test_killed_at_every_act(prepared, tmp_path, share):
+    killed(prepared, tmp_path, [(f"act {at}", at) for at in killing.parted(prepared[2])[0][share::SHARES]])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("moment", range(MOMENTS))
-def test_killed_at_a_moment(prepared, tmp_path, moment):
-    made, _, seconds = prepared
-    killing.trial(made, tmp_path / "trial", None, seconds, f"moment {moment}")
+def test_killed_again_and_again_while_what_is_done_is_removed(prepared, tmp_path):
+    nursery, made, acts, _ = prepared
+    kills = killing.while_removing(nursery, made, tmp_path / "removals", acts)
+    print(f"{made.vcs} kills:", {"removing": kills})
+    assert kills > 10
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_killed_at_a_moment(prepared, tmp_path, part):
+    killed(prepared, tmp_path, [(f"moment {number}", None) for number in range(part, MOMENTS, PARTS)])
