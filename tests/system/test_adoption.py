@@ -127,7 +127,7 @@ def test_a_first_deploy_that_nobody_confirms_goes_back_to_it(voyage):
     if '"legacy"' not in ask(voyage, "/"):
         voyage.fab("rollback")
     assert json.loads(ask(voyage, "/"))["version"] == "legacy"
-    site = {**json.loads(host.read("/var/lib/weft/hello/site.json")), "confirm": 2}
+    site = {**json.loads(host.read("/var/lib/weft/hello/site.json")), "confirm": 10}
 
     def engine(verb, **words):
         request = {"protocol": 1, "verb": verb, "app": "hello", "by": "t@t", "site": site, **words}

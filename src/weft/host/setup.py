@@ -56,7 +56,10 @@ def prepare(work: Work, deploy_user: str, key: str) -> list[str]:
         did += accounts(work, deploy_user, key) + engine() + sudo_rule(deploy_user)
     did += folders(work) + adopt.look(work) + placeholder(work)
     did += site_files(work)
-    return did + (timers.install() if work.layout.privileged and not work.layout.prefix else [])
+    if not work.layout.privileged or work.layout.prefix:
+        return did
+    kept = timers.install()
+    return did if kept == [timers.ALONE] and not did else did + kept  # a host with nothing to do has been told before
 
 
 def sweep(work: Work, deploy_user: str) -> None:
