@@ -247,7 +247,7 @@ def test_settings_that_are_none(zoo):
 
 
 def test_release_for_another_python(zoo):
-    release = replace(zoo.release()[0], python="3.9")
+    release = replace(zoo.release()[0], pythons=("3.9",))
     faults = zoo.host.ok("observe", release=release.to_json())["faults"]
     assert "was built for Python 3.9, the host's is 3." in faults[0]["message"]
     assert zoo.users.seen() <= {"0.1", "0.2"}
