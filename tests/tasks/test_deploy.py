@@ -139,13 +139,11 @@ def test_fabrics_own_hosts_are_refused(fab, fleet):
                                    ["--dry", "deploy", "--version", "1.1"], ["--dry", "rollback", "--to", "1.0"]])
 def test_plan_and_dry_change_nothing(fab, fleet, words):
     if "rollback" in words:
-        fleet.fresh("1.1")
-        assert fab(*words).returncode == 3
-        return
+        fleet.fresh("1.1")  # it has no 1.0 any more: the store has
     done = fab(*words)
     assert (done.returncode, done.stderr) == (0, "")
     assert "point of no return" in done.stdout
-    assert [verb for verb, *_ in fleet.log("web1")] == ["observe"]
+    assert {verb for verb, *_ in fleet.log("web1")} == {"observe"}
 
 
 def test_trust_asks_for_a_yes_and_writes_the_projects_file(fab, fleet):
