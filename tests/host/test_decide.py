@@ -171,7 +171,7 @@ def test_the_part_that_a_host_took_is_found_again_in_the_signed_manifest(tmp_pat
     layout.state.mkdir(parents=True)
     memory.keep(layout, here, Proof(whole.text(), "signature"))
     assert memory.load(layout, here.id) == (here, Proof(whole.text(), "signature"))
-    memory.note(layout, here.id, "good", "2026-01-01T00:00:00Z")
+    memory.note(layout, here.id, Generation(1, here.id, "1.0", "", "good"))
     assert [(k.release, k.version, k.status) for k in memory.listing(layout)] == [(here.id, "1.0", "good")]
     with pytest.raises(Refused, match="cannot be read"):
         memory.load(layout, "1.0-000000")

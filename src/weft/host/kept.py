@@ -16,7 +16,7 @@ from weft.host.layout import Layout
 from weft.host.observe import names, read_json
 from weft.host.state import Kept
 from weft.host.trust import Proof
-from weft.values import Release
+from weft.values import Generation, Release
 
 
 def folder(layout: Layout) -> Path:
@@ -33,7 +33,7 @@ def keep(layout: Layout, release: Release, proof: Proof) -> None:
     before = read_json(_path(layout, release.id))
     if {key: before.get(key) for key in said} == json.loads(json.dumps(said)):
         return
-    _write(layout, release.id, {**said, "status": before.get("status", ""), "at": before.get("at", "")})
+    _write(layout, release.id, {**said, **{key: before[key] for key in ("status", "at", "generation") if key in before}})
 
 
 def _write(layout: Layout, release: str, said: dict[str, Any]) -> None:
@@ -41,11 +41,12 @@ def _write(layout: Layout, release: str, said: dict[str, Any]) -> None:
     durable.write(_path(layout, release), json.dumps(said, sort_keys=True), 0o600)
 
 
-def note(layout: Layout, release: str, status: str, at: str) -> None:
+def note(layout: Layout, release: str, last: Generation) -> None:
     """What its last generation here came to, before that generation's own record is pruned."""
     said = read_json(_path(layout, release))
-    if said and (said.get("status"), said.get("at")) != (status, at):
-        _write(layout, release, {**said, "status": status, "at": at})
+    now = {**said, "status": last.status, "at": last.at, "generation": last.number}
+    if said and said != now:
+        _write(layout, release, now)
 
 
 def load(layout: Layout, release: str) -> tuple[Release, Proof]:
@@ -63,7 +64,7 @@ def load(layout: Layout, release: str) -> tuple[Release, Proof]:
 
 
 def listing(layout: Layout) -> tuple[Kept, ...]:
-    """All that can be read, the last good one first."""
+    """All that can be read, the last one first: by the number of its generation, for the clock may have been set meanwhile."""
     found = []
     for name in names(folder(layout)):
         try:
@@ -72,8 +73,13 @@ def listing(layout: Layout) -> tuple[Kept, ...]:
             continue
         said = read_json(folder(layout) / name)
         found.append(Kept(release.id, str(release.version), str(said.get("status", "")), str(said.get("at", "")), release.layer,
-                          tuple(a.sha256 for a in release.for_host()), tuple(a.sha256 for a in release.of_kind("installer"))))
-    return tuple(sorted(found, key=lambda kept: (kept.at, kept.release), reverse=True))
+                          tuple(a.sha256 for a in release.for_host()), tuple(a.sha256 for a in release.of_kind("installer")),
+                          _number(said.get("generation"))))
+    return tuple(sorted(found, key=lambda kept: (kept.generation, kept.at, kept.release), reverse=True))
+
+
+def _number(said: Any) -> int:
+    return said if isinstance(said, int) else 0  # noted by a weft that kept no number
 
 
 def pins(layout: Layout) -> dict[str, dict[str, str]]:

@@ -42,7 +42,7 @@ def _remember(layout: Layout, state: HostState, generations: list[int]) -> list[
     last.update({each.release: each for each in reversed(state.generations) if each.number in generations and each.status == "good"})
     for release, generation in last.items():
         try:
-            kept.note(layout, release, generation.status, generation.at)
+            kept.note(layout, release, generation)
         except OSError as error:
             warnings.append(f"could not note what {release} came to: {error.strerror}")
     return warnings

@@ -18,7 +18,8 @@ class Fault:
 
 @dataclass(frozen=True)
 class Kept:
-    """A release whose manifest the host has kept. status, at: of its last generation that was pruned.  files: what installing needs."""
+    """A release whose manifest the host has kept. status, at, generation: of its last generation that was pruned.
+    files: what installing needs."""
 
     release: str
     version: str
@@ -27,6 +28,7 @@ class Kept:
     layer: str = ""
     files: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+    generation: int = 0
 
 
 @dataclass(frozen=True)
