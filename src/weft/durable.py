@@ -9,7 +9,6 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-import secrets
 import stat
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def fsync_dir(path: Path) -> None:
 
 def temp_name(path: Path) -> Path:
     """A hidden sibling of `path`; sweepers know it by the prefix `.weft-tmp-`."""
-    return path.parent / f".weft-tmp-{path.name}.{secrets.token_hex(6)}"
+    return path.parent / f".weft-tmp-{path.name}.{os.urandom(6).hex()}"
 
 
 def leftovers(path: Path) -> list[Path]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
@@ -72,6 +71,7 @@ def verify(payload: bytes, signature: str, namespace: str, signers: Signers, wha
         raise _untrusted(what, "it is not signed", "")
     if len(signature) > LARGEST or not _ARMOUR.fullmatch(signature):
         raise _untrusted(what, "its signature is not an SSH signature", "")
+    import tempfile
     with tempfile.TemporaryDirectory(prefix="weft-verify-") as folder:
         kept = Path(folder, "signature")
         kept.write_text(signature, encoding="ascii")

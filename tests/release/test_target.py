@@ -1,5 +1,6 @@
 """Which wheels a host accepts."""
 
+import platform
 import sys
 
 import pytest
@@ -46,3 +47,20 @@ def test_who_builds(monkeypatch):
     assert not other.builder and not other.own
     monkeypatch.setattr(tools, "python", lambda minor: f"/usr/bin/python{minor}")
     assert Target("3.8", this_platform()).builder == "/usr/bin/python3.8" and not Target("3.8", this_platform()).own
+
+
+@pytest.mark.parametrize("said", ["", ">=3.9", " >= 3.12 ", ">=3.11.0", ">=3.12.0", ">=3.9,<3.12", "~=3.9", "!=3.11.*", ">=3.11.5", "==3.11.*", ">3.11", "<4", ">=2.7", ">=3.110"])
+def test_the_short_cut_says_what_the_parser_says(said):
+    from packaging.specifiers import SpecifierSet
+    for python in ("3.8", "3.11", "3.12"):
+        target = Target(python, "manylinux_2_36_x86_64")
+        assert target.fits(said) == target.allowed(SpecifierSet(said))
+
+
+def test_what_is_no_specifier_shuts_nobody_out():
+    assert Target("3.11", "manylinux_2_36_x86_64").fits("three")
+
+
+def test_this_machine_by_another_way():
+    name, number = platform.libc_ver()
+    assert name == "glibc" and this_platform() == f"manylinux_{number.replace('.', '_')}_{platform.machine()}"

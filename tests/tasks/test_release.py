@@ -198,3 +198,22 @@ def test_anything_else_does_not(inv, text):
 def test_ctrl_c_at_the_question(inv):
     code, shown = answer(inv, b"\x03")
     assert code == 130 and "Traceback" not in shown and inv.project.git("tag") == "" and not inv.project.store.exists()
+
+
+@pytest.mark.parametrize("words, code", [(["--version", "1.1.4", "--plan"], 0), (["--version", "one"], 2), (["--version", "1.1.2"], 3)])
+def test_a_plan_and_a_refusal_load_nothing_that_only_a_release_needs(inv, words, code):
+    """Each of these costs as much as all that is decided."""
+    inv.env["PYTHONVERBOSE"] = "1"
+    done = subprocess.run([sys.executable, "-m", "invoke", "release", *words], cwd=inv.project.root, env=inv.env, text=True, capture_output=True)
+    loaded = {line.split("'")[1] for line in done.stderr.splitlines() if line.startswith("import '")}
+    assert done.returncode == code and "weft.release.observe" in loaded
+    heavy = {"zipfile", "email.parser", "configparser", "packaging.requirements", "packaging.markers", "packaging.specifiers", "packaging.tags", "platform",
+             "importlib.resources", "importlib.metadata", "urllib.request", "fsspec", "paramiko", "secrets"}
+    assert loaded & heavy == set()
+
+
+def test_a_list_of_tasks_loads_no_more_than_their_words(inv):
+    inv.env["PYTHONVERBOSE"] = "1"
+    done = subprocess.run([sys.executable, "-m", "invoke", "--list"], cwd=inv.project.root, env=inv.env, text=True, capture_output=True)
+    loaded = {line.split("'")[1] for line in done.stderr.splitlines() if line.startswith("import 'weft")}
+    assert done.returncode == 0 and loaded == {"weft", "weft.errors", "weft.tasks", "weft.tasks.chain", "weft.tasks.release", "weft.tasks.shell"}

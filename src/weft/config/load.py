@@ -76,15 +76,21 @@ def is_project(root: Path) -> bool:
 
 def _metadata_name(root: Path, whole: dict[str, Any]) -> str:
     """[project] name, Poetry's, setup.cfg's, else the directory's; in lower case, as an application's name is."""
+    tables = (whole.get("project", {}), whole.get("tool", {}).get("poetry", {}))
+    name = next((table["name"] for table in tables if isinstance(table.get("name"), str)), "")
+    return (name or _cfg_name(root / "setup.cfg") or root.name).lower().replace(".", "-")
+
+
+def _cfg_name(path: Path) -> str:
+    if not path.is_file():
+        return ""
     import configparser
     parser = configparser.RawConfigParser(strict=False)
     try:
-        parser.read(root / "setup.cfg", encoding="utf-8")
+        parser.read(path, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError):
         pass
-    tables = (whole.get("project", {}), whole.get("tool", {}).get("poetry", {}))
-    name = next((table["name"] for table in tables if isinstance(table.get("name"), str)), "")
-    return (name or parser.get("metadata", "name", fallback="") or root.name).lower().replace(".", "-")
+    return parser.get("metadata", "name", fallback="")
 
 
 def environments(root: Path) -> dict[str, Path]:

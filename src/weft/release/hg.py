@@ -7,7 +7,6 @@ built is the release commit, without that line.
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Sequence
@@ -103,6 +102,7 @@ class Repository:
         branch = self._bookmark() or branch
         try:
             head = self._lookup(name, branch)
+            import tempfile
             with tempfile.TemporaryDirectory(prefix="weft-") as place:
                 return Remote(name, branch, head, self._tags_there(name, head, os.path.join(place, "bundle")))
         except run.CommandFailed as error:

@@ -196,13 +196,8 @@ def _locking(project: Project) -> dict[str, Any]:
 
 def _shut_out(project: Project) -> tuple[str, ...]:
     """The target Pythons that pyproject.toml's own requires-python does not allow, and what that is."""
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
     said = pins.requires_python(project.root)
-    try:
-        allowed = SpecifierSet(said)
-    except InvalidSpecifier:
-        return ()
-    return tuple(f"{each.python}; the project requires Python {said}" for each in targets(project.config) if not each.allowed(allowed))
+    return tuple(f"{each.python}; the project requires Python {said}" for each in targets(project.config) if not each.fits(said))
 
 
 def _in_packages(top: Path, untracked: Sequence[str]) -> list[str]:

@@ -28,9 +28,13 @@ def rows(text: str) -> list[tuple[str, str, str, frozenset[str]]]:
 
 def parse(text: str, environment: Mapping[str, str] | None = None) -> dict[str, tuple[str, frozenset[str]]]:
     """The pins of a requirements file, of those that count in that environment; None: of all lines."""
-    from packaging.markers import Marker
     return {name: (version, digests) for name, version, marker, digests in rows(text)
-            if environment is None or not marker or Marker(marker).evaluate(dict(environment))}
+            if environment is None or not marker or _counts(marker, environment)}
+
+
+def _counts(marker: str, environment: Mapping[str, str]) -> bool:
+    from packaging.markers import Marker
+    return Marker(marker).evaluate(dict(environment))
 
 
 def written(parts: Mapping[str, Pins]) -> str:
@@ -72,6 +76,8 @@ class Uncovered:
 
 def uncovered(requires: Sequence[str], environment: Mapping[str, str], pins: Pins) -> list[Uncovered]:
     """The requirements, of those that count in that environment, which no pin meets."""
+    if not requires:
+        return []
     from packaging.requirements import Requirement
     found = []
     for each in map(Requirement, requires):

@@ -6,7 +6,7 @@ A note is a hint: whether a release really went past its point of no return is a
 from __future__ import annotations
 
 import json
-import secrets
+import os
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -36,7 +36,7 @@ class Note:
 
 def create(data: Path) -> Path:
     """A new, empty scratch directory."""
-    path = data / f"scratch-{secrets.token_hex(6)}"
+    path = data / f"scratch-{os.urandom(6).hex()}"
     path.mkdir(parents=True)
     return path
 

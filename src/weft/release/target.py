@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import platform
+import os
 import re
 import sys
 from dataclasses import dataclass
 from typing import Any, Sequence
 
-from weft.release import tools
 
 _ALIASES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _UV_KNOWS = (17, 28, *range(31, 41))
@@ -27,6 +26,7 @@ class Target:
     @property
     def builder(self) -> str:
         """An interpreter on this machine that is the target, so that what has no wheel can be built with it; "" without one."""
+        from weft.release import tools
         return tools.python(self.python) if self.platform == this_platform() else ""
 
     @property
@@ -50,6 +50,17 @@ class Target:
         known = {*tags.cpython_tags(version, platforms=platforms),
                  *tags.compatible_tags(version, f"cp{self.python.replace('.', '')}", platforms)}
         return not known.isdisjoint(tags.parse_tag("-".join(wheel.removesuffix(".whl").split("-")[-3:])))
+
+    def fits(self, requires_python: str) -> bool:
+        """Whether Requires-Python has room for it; what cannot be read is taken for yes. The usual form is answered without a parser's import."""
+        usual = re.fullmatch(r">=\s*3\.(\d+)(?:\.0)?|", requires_python.strip())
+        if usual:
+            return int(self.python[2:]) >= int(usual[1] or 0)
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+        try:
+            return self.allowed(SpecifierSet(requires_python))
+        except InvalidSpecifier:
+            return True
 
     def allowed(self, pythons: Any) -> bool:
         """Whether a specifier set of Requires-Python has room for some release of that minor version."""
@@ -106,8 +117,16 @@ def listed(words: Sequence[str]) -> str:
 
 def this_platform() -> str:
     """This machine's platform tag."""
-    name, number = platform.libc_ver()
+    name, _, number = _libc().partition(" ")
     if sys.platform == "linux" and name == "glibc":
-        return f"manylinux_{number.replace('.', '_')}_{platform.machine()}"
+        return f"manylinux_{number.replace('.', '_')}_{os.uname().machine}"
     import sysconfig
     return re.sub(r"[-.]", "_", sysconfig.get_platform())
+
+
+def _libc() -> str:
+    """Such as "glibc 2.36"; "" where the C library does not say."""
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (AttributeError, OSError, ValueError):
+        return ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
 import urllib.parse
 from dataclasses import dataclass
@@ -107,6 +106,7 @@ def upload(project: Project, version: str, log: Log, warn: Callable[[str], None]
     if clashes:
         raise Refused("; ".join(message for message, _ in clashes), clashes[0][1])
     lacking = [each for each in files if each.name not in there]
+    import tempfile
     with tempfile.TemporaryDirectory(prefix="weft-upload-") as place:
         for each in lacking:
             with project.store.open(project.app, version, each) as source:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from weft.errors import Refused, UsageError
-from weft.release.lock import Locked
 from weft.release.names import normal
 from weft.release.target import listed
+
+if TYPE_CHECKING:  # a refusal and a plan need nothing of what makes a lock
+    from weft.release.lock import Locked
 
 ALL, NONE = "all", "none"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import socket
 import time
 from dataclasses import dataclass, field
@@ -68,7 +67,7 @@ def build(store: Any, anew: bool = False) -> Built:
 
     Raises Refused or OSError where the store cannot be written, NeedsHands when it never stands still.
     """
-    sign = f"{SIMPLE}/{BUSY}/{int(time.time()):08x}-{secrets.token_hex(6)}"
+    sign = f"{SIMPLE}/{BUSY}/{int(time.time()):08x}-{os.urandom(6).hex()}"
     store.show(sign, f"{os.getpid()} {socket.gethostname()}\n".encode())
     others = [name for name in store.pages(BUSY) if not sign.endswith(name)]
     built = _settled(store, anew, whole=anew or bool(others))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 import stat
 import time
@@ -119,7 +118,7 @@ class DirectoryStore(Documents, Shown):
 
     def staging(self, app: str, version: str) -> Path:
         """A new name for `stage`, remembered by the caller before anything is written under it."""
-        return self.path(app, version).parent / f"{_STAGING}{version}-{secrets.token_hex(6)}"
+        return self.path(app, version).parent / f"{_STAGING}{version}-{os.urandom(6).hex()}"
 
     def stage(self, place: Path, release: Release, files: Mapping[str, Path], signature: str = "") -> None:
         """Copy the files (artifact name -> where it lies) to the hidden `place`, durably; manifest.json last.
@@ -181,7 +180,7 @@ class DirectoryStore(Documents, Shown):
         for name in _names(place):
             path = place / name
             if name.startswith((_STAGING, _TRASH)) and _age(path) >= grace:
-                trash = path if name.startswith(_TRASH) else place / f"{_TRASH}{secrets.token_hex(6)}"
+                trash = path if name.startswith(_TRASH) else place / f"{_TRASH}{os.urandom(6).hex()}"
                 with contextlib.suppress(OSError):  # NFS may have done it, and say that it is not there
                     os.rename(path, trash)
                 with contextlib.suppress(OSError):

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
-import secrets
 import time
 from pathlib import Path
 from typing import BinaryIO, Mapping
@@ -110,7 +110,7 @@ class KeyedStore(space.Documents, Shown):
 
     def staging(self, app: str, version: str) -> Path:
         """A new name for `stage`, remembered by the caller before anything is written under it."""
-        return Path(app_name(app), f"{Version(version)}~{int(time.time()):08x}-{secrets.token_hex(6)}")
+        return Path(app_name(app), f"{Version(version)}~{int(time.time()):08x}-{os.urandom(6).hex()}")
 
     def stage(self, place: Path, release: Release, files: Mapping[str, Path], signature: str = "") -> None:
         """Upload the files (artifact name -> where it lies), the signature and, last, manifest.json; read back and compare.

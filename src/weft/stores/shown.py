@@ -7,7 +7,7 @@ import re
 from typing import Any, Mapping
 
 from weft.errors import Refused, UsageError
-from weft.stores import common, space, wheels
+from weft.stores import common, space
 from weft.values import Artifact, Release, app_name
 
 SIMPLE = "simple"
@@ -17,6 +17,7 @@ _MARK = re.compile(r"(?P<version>[^~]+)~(?P<word>[a-z]+)\.json", re.ASCII)
 
 def descriptions(release: Release, files: Mapping[str, Any]) -> dict[str, bytes]:
     """File name -> bytes of the .metadata that lies beside each wheel that the package index offers; what is no wheel has none."""
+    from weft.stores import wheels
     found = {}
     for artifact in release.of_kind("wheel", "dependency"):
         with contextlib.suppress(ValueError), files[artifact.name].open("rb") as file:
@@ -56,6 +57,7 @@ class Shown:
             return self._described_anew(app, version, wheel, name) if mend else None
 
     def _described_anew(self, app: str, version: str, wheel: Artifact, name: str) -> bytes | None:
+        from weft.stores import wheels
         try:
             with self.open(app, version, wheel) as file:  # type: ignore[attr-defined]
                 raw = wheels.metadata(file)

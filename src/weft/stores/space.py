@@ -5,8 +5,8 @@ A name is a relative path with '/'. `create` is the only thing that decides who 
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from typing import Any, BinaryIO, Iterator, Protocol
 
 from weft.errors import Refused
@@ -53,7 +53,7 @@ def read(space: Space, name: str, most: int, where: Any) -> bytes:
 def temp(name: str) -> str:
     """A hidden sibling of a name."""
     folder, slash, last = name.rpartition("/")
-    return f"{folder}{slash}{TEMP}{last}.{secrets.token_hex(6)}"
+    return f"{folder}{slash}{TEMP}{last}.{os.urandom(6).hex()}"
 
 
 def first(space: Space, name: str, content: bytes) -> bool:

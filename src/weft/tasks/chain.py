@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke import task
 
 from weft.errors import UsageError
 from weft.tasks import shell
-from weft.values import Version
+
+if TYPE_CHECKING:  # `inv --list` needs no versions
+    from weft.values import Version
 
 _JSON = "One JSON object as the last line of standard output."
 
@@ -18,6 +20,7 @@ def _named(version: Any, name: str) -> Version:
     """Raises UsageError for no version, before anything is looked at."""
     if not isinstance(version, str):
         raise UsageError("which version?", f"inv {name} --version 1.1.4")
+    from weft.values import Version
     return Version(version)
 
 
