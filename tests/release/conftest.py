@@ -22,3 +22,12 @@ def world():
         return {"files": files, "store": factory.tree(made.store), "left": left,
                 "remote": made.git("for-each-ref", at=made.remote) if made.remote else ""}
     return look
+
+
+@pytest.fixture
+def warm(monkeypatch):
+    """Builds, checks and tests of releases start from this process, which has imported what they need (see warm.py)."""
+    from tests.release import warm as warmth
+    from weft.release import run
+    monkeypatch.setattr(run, "watch", run.watch)
+    warmth.up()

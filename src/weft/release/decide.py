@@ -116,7 +116,7 @@ def vendored(seen: Seen, wish: Wish, wished: str, configured: Sequence[str]) -> 
 
 def decide(seen: Seen, there: Published, frame: Frame) -> Decision:
     """All faults at once, or the plan."""
-    tagged = _tagged(seen, frame.tag)
+    tagged = _tagged(seen, frame)
     if there.release is not None:
         return _published(seen, there, frame, tagged)
     if there.burnt:
@@ -131,15 +131,16 @@ def decide(seen: Seen, there: Published, frame: Frame) -> Decision:
     return Decision(found) if found else Decision(plan=_fresh(seen, frame))
 
 
-def _tagged(seen: Seen, tag: str) -> str:
-    """The commit that the tag names: on the remote, else here; "" when it is free."""
-    return (seen.remote.tags.get(tag, "") if seen.remote else "") or seen.state.tags.get(tag, "")
+def _tagged(seen: Seen, frame: Frame) -> str:
+    """The commit that the tag names: on the remote, else here, else will name when a push that arrived in part is made whole; "" when it is free."""
+    there = (seen.remote.tags.get(frame.tag, "") if seen.remote else "") or seen.state.tags.get(frame.tag, "")
+    return there or (seen.unfinished.commit if seen.unfinished and seen.unfinished.tag == frame.tag else "")
 
 
 def _ours(seen: Seen, frame: Frame, tagged: str) -> bool:
     """Whether the tag is this very release, so that the way is forward: noted by a run, or on the commit checked out."""
     if seen.unfinished and seen.unfinished.tag == frame.tag:
-        return True
+        return seen.unfinished.commit == tagged
     here = seen.state.tags.get(frame.tag, tagged) == tagged
     return here and tagged in (seen.state.head, seen.state.stem) and bool(seen.places) and all(place.text in ("", frame.version) for place in seen.places)
 
@@ -245,6 +246,9 @@ def _push(seen: Seen, frame: Frame) -> list[Step]:
     args: dict[str, Any] = {"tag": frame.tag}
     if remote is None:
         return [Step("push", f"take the tag {frame.tag} into your repository (there is no remote)", args, commit=True)]
+    if seen.lacking:
+        what = frame.tag if seen.lacking == "tag" else remote.branch
+        return [Step("push", f"push {what} to {remote.name}, which has only the other of {remote.branch} and {frame.tag}", args, commit=True)]
     more = " with its commits that are not there yet" if seen.relation == "ahead" else ""
     return [Step("push", f"push {remote.branch}{more} and {frame.tag} to {remote.name}, both or neither", args, commit=True)]
 
@@ -271,12 +275,11 @@ def _index_step(version: str) -> Step:
 def _finish(seen: Seen, frame: Frame, tagged: str) -> Plan:
     """The tag is there already: only forward."""
     ending, note = _last_steps(seen, frame, tagged), seen.unfinished
-    pushed = seen.remote is None or frame.tag in seen.remote.tags
-    if pushed:
-        ending = [*_hooks(frame, "after_push"), *ending]
+    pushed = seen.remote is None or frame.tag in seen.remote.tags and not seen.lacking
+    push = _hooks(frame, "after_push") if pushed else _push(seen, frame)
     if note and seen.staged:
-        return _plan(seen, frame, ending)
+        return _plan(seen, frame, [*push, *ending])
     base, branch = (note.base, note.branch) if note else (seen.state.head, seen.state.branch)
     again = Step("scratch", f"clone {tagged[:12]}, which is {frame.tag}, into the repository's own data",
                  {"commit": tagged, "tag": frame.tag, "tag_id": note.tag_id if note else "", "branch": branch, "base": base, **_noted(frame)})
-    return _plan(seen, frame, [again, *_middle(seen, frame), *([] if pushed else _push(seen, frame)), *ending])
+    return _plan(seen, frame, [again, *_middle(seen, frame), *push, *ending])

@@ -93,6 +93,9 @@ def of_remote(seen: Seen, frame: Frame) -> Iterator[Fault]:
     remote = seen.remote
     if remote and remote.error:
         yield Fault(f"{remote.name} gave no answer: {remote.error}", frame.words.ask.format(remote=remote.name))
+    if seen.lacking == "merge":
+        yield Fault(f"{remote.name} has the tag {seen.unfinished.tag}, and {remote.branch} went on without its commit",
+                    frame.words.unite.format(remote=remote.name, branch=remote.branch, tag=seen.unfinished.tag))
     resumed = seen.unfinished and remote and remote.head in (seen.unfinished.commit, seen.unfinished.tag_id)
     if seen.relation in ("behind", "diverged") and not resumed:
         what = "is behind" if seen.relation == "behind" else "has diverged from"
@@ -103,7 +106,7 @@ def of_remote(seen: Seen, frame: Frame) -> Iterator[Fault]:
 
 def of_version(seen: Seen, frame: Frame, tagged: str) -> Iterator[Fault]:
     if seen.unfinished and seen.unfinished.version != frame.version:
-        yield Fault(f"{seen.unfinished.version} is tagged but not published yet",
+        yield Fault(f"{seen.unfinished.version} is {'pushed in part' if seen.lacking else 'tagged'} but not published yet",
                     f"inv release --version {seen.unfinished.version}")
     if frame.unfit:
         yield Fault(frame.unfit, 'set tag = "v{version}" in [tool.weft]')

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Sequence
 
 from weft.release import run
-from weft.release.vcs import Remote, SendRefused, SendUnknown, State
+from weft.release.vcs import Remote, SendHalf, SendRefused, SendUnknown, State, has, lacks
 
 _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
 _QUIET = ("-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "advice.detachedHead=false")
@@ -149,10 +149,11 @@ class Repository:
             return
         self._git(*_NO_HOOKS, *fetch, f"refs/tags/{tag}")
         tag_id = self._git("rev-parse", f"refs/tags/{tag}", at=scratch).strip()
+        gone_on = remote.head != commit and has(self, remote, commit)
         try:
             self._git("push", "--quiet", "--porcelain", "--atomic", "--no-follow-tags",
                       f"--force-with-lease=refs/tags/{tag}:", remote.name,
-                      f"{commit}:refs/heads/{remote.branch}", f"{tag_id}:refs/tags/{tag}", timeout=600)
+                      *([] if gone_on else [f"{commit}:refs/heads/{remote.branch}"]), f"{tag_id}:refs/tags/{tag}", timeout=600)
         except run.CommandFailed as error:
             self._after_failed_push(error, remote, tag, commit)
 
@@ -161,8 +162,14 @@ class Repository:
         now = self.remote(remote.name, remote.branch)
         if now is None or now.error:
             raise SendUnknown("\n".join(error.tail))
-        if now.tags.get(tag) != commit:
-            raise SendRefused("\n".join(error.tail))
+        said = "\n".join(error.tail)
+        if now.tags.get(tag) == commit:
+            if lacks(self, now, remote.head or f"{commit}^", [commit]):
+                raise SendHalf(f"{now.name} took the tag {tag}, and not {now.branch}: {said}")
+        elif tag not in now.tags and now.head != remote.head and has(self, now, commit):
+            raise SendHalf(f"{now.name} took {now.branch}, and not the tag {tag}: {said}")
+        else:
+            raise SendRefused(said)
 
     def forward(self, scratch: Path, branch: str, base: str, commit: str, tag: str, tag_id: str) -> str:
         try:

@@ -13,7 +13,7 @@ from weft.config import load
 from weft.errors import UsageError
 from weft.release import changelog, indexing, news, pins, scratch, sign, vendor, version
 from weft.release.target import targets
-from weft.release.vcs import Remote, Repository, State, open_repository
+from weft.release.vcs import Remote, Repository, State, has, lacks, open_repository
 from weft.stores import open_store
 from weft.values import Release, Version, app_name
 
@@ -46,6 +46,8 @@ class Project:
 class Seen:
     """What observe saw. unfinished: an earlier run's note whose tag is really there; unfinished_at: its directory.
 
+    lacking: what the remote has not of that run: "tag" or "branch", where its server died between the two, or a
+    "merge", where the branch went on without the tag's commit.
     begun: the version of a run that left its note but no tag.  newest: the last version that is tagged in the history of
     the commit checked out, "" without one.  news: where the changelog's entry is made of fragments.  requires: what pyproject.toml declares,
     None where only a build can tell.  unpinned: those of them that requirements.lock does not meet.  pinned: the names that it locks.
@@ -69,6 +71,7 @@ class Seen:
     unfinished: scratch.Note | None = None
     unfinished_at: Path | None = None
     staged: bool = False
+    lacking: str = ""
     begun: str = ""
     signing: tuple[str, str] | None = None
     newest: str = ""
@@ -128,7 +131,7 @@ def observe(project: Project) -> Seen:
         untracked=_in_packages(repo.top, state.untracked), missing=_missing(project),
         test=tests(project), newest=_newest(repo, state, remote, config["tag"]), news=told,
         **_locking(project),
-        unrunnable=_unrunnable(project), unfinished=note, unfinished_at=at, staged=_staged(project, note), begun=_begun(project, note),
+        unrunnable=_unrunnable(project), unfinished=note, unfinished_at=at, staged=_staged(project, note), lacking=_lacking(repo, remote, note), begun=_begun(project, note),
         chosen={each.version: each.vendor for each in scratch.notes(project.repo.data).values() if each.vendor},
         signing=sign.fault(sign.signing(project.root, config)))
 
@@ -142,10 +145,28 @@ def published(project: Project, wished: str) -> Published:
 
 
 def _unfinished(project: Project, state: State, remote: Remote | None) -> tuple[Path | None, scratch.Note | None]:
-    """The run that went past its point of no return and did not come to its end; one that has staged its files first."""
-    tags = remote.tags if remote else state.tags
-    sent = [(path, note) for path, note in scratch.notes(project.repo.data).items() if tags.get(note.tag) == note.commit]
+    """The run that went past its point of no return, be it in part, and did not come to its end; one that has staged its files first."""
+    sent = [(path, note) for path, note in scratch.notes(project.repo.data).items() if is_sent(project.repo, state, remote, note)]
     return max(sent, key=lambda each: _staged(project, each[1]), default=(None, None))
+
+
+def is_sent(repo: Repository, state: State, remote: Remote | None, note: scratch.Note) -> bool:
+    """Whether the tag is this run's, or the remote has no such tag and has the run's own commit on its branch."""
+    tags = remote.tags if remote else state.tags
+    if note.tag in tags or not (note.tag and remote) or note.commit == note.base:
+        return tags.get(note.tag) == note.commit
+    return has(repo, remote, note.commit)
+
+
+def _lacking(repo: Repository, remote: Remote | None, note: scratch.Note | None) -> str:
+    if note is None or remote is None:
+        return ""
+    if note.tag not in remote.tags:
+        return "tag"
+    if lacks(repo, remote, note.base, (note.commit, note.tag_id)):
+        return "branch"
+    apart = repo.between(note.commit, remote.head)
+    return "merge" if apart and all(apart) else ""
 
 
 def _begun(project: Project, sent: scratch.Note | None) -> str:

@@ -20,7 +20,7 @@ from weft.release.decide import Wish
 from weft.release.faults import Fault, Frame
 from weft.release.observe import Project, Seen
 from weft.release.target import shown, targets
-from weft.release.vcs import SendRefused, SendUnknown
+from weft.release.vcs import SendHalf, SendRefused, SendUnknown
 from weft.stores.common import words_of
 
 _MOVES = {"hook": "mend what the hook shows, then run the same command again",
@@ -132,7 +132,7 @@ def _apply(proposal: Proposal, report: Report) -> None:
     work = steps.Work(proposal.project, seen.remote, report.log, report.warn)
     if plan.steps[0].kind != "scratch":
         work.place, work.note = seen.unfinished_at, seen.unfinished
-    progress = _Progress(proposal, work, sent=not any(step.commit for step in plan.steps))
+    progress = _Progress(proposal, work, sent=bool(seen.unfinished) or not any(step.commit for step in plan.steps))
     with progress.explained():
         for number, step in enumerate(plan.steps, 1):
             progress.step = step
@@ -170,6 +170,8 @@ class _Progress:
         except SendUnknown as error:
             raise OutcomeUnknown(f"whether {self._what} arrived is not known: {error}", self._again,
                                  "nothing is published yet; nothing of it is lost") from None
+        except SendHalf as error:
+            raise self._unfinished(error) from None
         except _TROUBLE as error:
             raise (self._unfinished(error) if self.sent else self._undone(error)) from None
         except BaseException:
@@ -208,6 +210,8 @@ class _Progress:
 
     def _reached(self) -> str:
         frame, store = self.proposal.frame, self.proposal.project.store
+        if self.step.commit:
+            return f"{self.work.remote.name} has one of the tag {frame.tag} and its branch, and lacks the other; nothing is published yet"
         try:
             there = frame.version in store.versions(frame.app)
         except (WeftError, OSError):
@@ -216,10 +220,10 @@ class _Progress:
                                              f"{frame.store} has no {frame.version} yet")
 
     def _interrupted(self, error: KeyboardInterrupt) -> Interrupted:
-        if self.sent:
-            return Interrupted(f"interrupted during {self.step.kind}", self._again, self._reached())
         if self.step is not None and self.step.commit:
             return Interrupted(f"interrupted: whether {self._what} arrived is not known", self._again, "nothing is published yet")
+        if self.sent:
+            return Interrupted(f"interrupted during {self.step.kind}", self._again, self._reached())
         self._clean()
         return Interrupted(f"interrupted during {self.step.kind if self.step else 'start'}", "run the same command again",
                            _UNDONE)
@@ -230,7 +234,7 @@ def _said(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError):
         return f"{error.filename or 'the disk'}: {error.strerror}"
-    return f"refused: {error}" if isinstance(error, SendRefused) else str(error)
+    return f"refused: {error}" if isinstance(error, SendRefused) and not isinstance(error, SendHalf) else str(error)
 
 
 def _details(error: Exception) -> Any:

@@ -42,7 +42,7 @@ def _changelog(seen: observe.Seen) -> str:
 
 def _unfinished(seen: observe.Seen) -> str:
     if seen.unfinished:
-        return f"{seen.unfinished.version} is pushed: inv release --resume"
+        return f"{seen.unfinished.version} is pushed{f', without its {seen.lacking}' if seen.lacking else ''}: inv release --resume"
     return f"{seen.begun} was not pushed: inv release --abort" if seen.begun else ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from weft.errors import OutcomeUnknown, Refused
 from weft.release import lockfile, run, scratch
-from weft.release.observe import Project
+from weft.release.observe import Project, is_sent
 
 
 def abort(project: Project) -> list[str]:
@@ -35,8 +35,8 @@ def _not_pushed(project: Project, notes: list[scratch.Note]) -> None:
     if remote and remote.error:
         raise OutcomeUnknown(f"whether {notes[0].version} was pushed is not known: {remote.name} gave no answer: {remote.error}",
                              "inv release --abort, when it can be reached", "nothing was removed")
-    tags, where = (remote.tags, f"on {remote.name}") if remote else (state.tags, "in your repository")
+    where = f"on {remote.name}" if remote else "in your repository"
     for note in notes:
-        if tags.get(note.tag) == note.commit:
-            raise Refused(f"{note.version} is past its point of no return: the tag {note.tag} {where} is this release",
-                          f"inv release --version {note.version} finishes it")
+        if is_sent(project.repo, state, remote, note):
+            what = f"{remote.branch} {where} has its commit" if remote and note.tag not in remote.tags else f"the tag {note.tag} {where} is this release"
+            raise Refused(f"{note.version} is past its point of no return: {what}", f"inv release --version {note.version} finishes it")

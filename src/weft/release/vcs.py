@@ -18,7 +18,7 @@ KNOWN = {".git": "weft.release.git", ".hg": "weft.release.hg"}
 
 @dataclass(frozen=True)
 class Words:
-    """The commands that mend a fault, as this system's users type them; {branch}, {remote} and {path} are filled in."""
+    """The commands that mend a fault, as this system's users type them; {branch}, {remote}, {tag} and {path} are filled in."""
 
     switch: str
     keep: str
@@ -29,6 +29,7 @@ class Words:
     pull: str
     merge: str
     catch_up: str
+    unite: str
 
 
 WORDS = {
@@ -36,11 +37,11 @@ WORDS = {
                  add_path="git add {path}, and commit it",
                  identity="git config user.name 'Your Name'; git config user.email you@example.org", ask="git ls-remote {remote}",
                  pull="git pull --ff-only {remote} {branch}", merge="git pull --rebase {remote} {branch}",
-                 catch_up="git pull --ff-only"),
+                 catch_up="git pull --ff-only", unite="git fetch {remote} --tags && git merge {tag} && git push {remote} {branch}"),
     "hg": Words(switch="hg update {branch}", keep="commit or shelve it", add="hg add it, name it in .hgignore, or move it away",
                 add_path="hg add {path}, and commit it", identity="write username = Your Name <you@example.org> under [ui] in ~/.hgrc",
                 ask="hg identify {remote}", pull="hg pull --update {remote}", merge="hg pull {remote} && hg merge && hg commit",
-                catch_up="hg update")}
+                catch_up="hg update", unite="hg pull {remote} && hg merge {tag} && hg commit && hg push {remote}")}
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,26 @@ class SendRefused(Exception):
     """The remote, or a hook, did not take branch and tag; neither was moved."""
 
 
+class SendHalf(SendRefused):
+    """The remote took one of the two: a server that died between them, or one that does not keep both together."""
+
+
 class SendUnknown(Exception):
     """The connection broke: whether branch and tag were moved must be asked."""
+
+
+def lacks(repo: "Repository", remote: Remote, base: str, ours: Sequence[str]) -> bool:
+    """Whether the remote's branch is still where it was before the release, whose commits are `ours`; one that went on is not."""
+    if remote.head in ours:
+        return False
+    apart = repo.between(remote.head, base) if remote.head else (0, 0)
+    return apart is not None and not apart[0]
+
+
+def has(repo: "Repository", remote: Remote, commit: str) -> bool:
+    """Whether the remote's branch surely has that commit; one with commits that are not here does not surely."""
+    apart = (0, 0) if remote.head == commit else repo.between(commit, remote.head) if remote.head else None
+    return apart is not None and not apart[0]
 
 
 class Repository(Protocol):
@@ -128,9 +147,10 @@ class Repository(Protocol):
         """Those of these paths, relative to the repository's root, that its ignore files name."""
 
     def send(self, scratch: Path, remote: Remote | None, tag: str, commit: str) -> None:
-        """The point of no return: branch and tag together to the remote; without one, the tag into the user's repository.
+        """The point of no return: branch and tag together to the remote, or what it lacks of them; without one, the tag into
+        the user's repository.
 
-        Raises SendRefused or SendUnknown.
+        Raises SendRefused, SendHalf or SendUnknown.
         """
 
     def forward(self, scratch: Path, branch: str, base: str, commit: str, tag: str, tag_id: str) -> str:
