@@ -116,6 +116,7 @@ def release(project: Project, wish: Wish, today: date, report: Report, agree: Ca
     Raises Refused (nothing changed), FailedUndone (nothing is left), NeedsHands or OutcomeUnknown (the same command
     goes on), Interrupted.
     """
+    upload.wanted(project.config)
     with lockfile.held(project.repo.data):
         proposal = propose(project, wish, today)
         if not proposal.done:

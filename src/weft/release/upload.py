@@ -34,14 +34,19 @@ class Outlook:
     faults: Sequence[tuple[str, str]] = ()
 
 
-def outlook(project: Project, version: str, release: Release | None) -> Outlook:
-    """Whether an upload is due, and what stands against it. release: the version in the store, if it is there."""
-    config = project.config
+def wanted(config: Layer) -> bool:
+    """Whether a package index is a target too. Raises UsageError for a configuration that cannot work."""
     unknown = set(config["publish_to"]) - {"store", "index"}
     if unknown or "store" not in config["publish_to"]:
         raise config.wrong("publish_to", f"{', '.join(sorted(unknown)) or 'store'} {'is unknown' if unknown else 'must be in it'}",
                            'publish_to = ["store", "index"]')
-    if "index" not in config["publish_to"]:
+    return "index" in config["publish_to"] and bool(pages(config))
+
+
+def outlook(project: Project, version: str, release: Release | None) -> Outlook:
+    """Whether an upload is due, and what stands against it. release: the version in the store, if it is there."""
+    config = project.config
+    if not wanted(config):
         return Outlook()
     from weft.release import simple
     try:

@@ -169,11 +169,13 @@ def open_repository(root: Path) -> Repository:
 def expect(start: Path, acting: bool) -> None:
     """Called before anything else is imported or read: what takes a moment to start, starts beside it.
 
-    acting: a release's lock may be opened, for a process to inherit that will do the work.
+    acting: a release's lock may be opened where there is one, for a process to inherit that will do the work. None is made:
+    the command's words are not read yet.
     """
     found = next(((marker, place) for place in (start, *start.parents) for marker in KNOWN if (place / marker).exists()), None)
     if found and found[0] == ".hg":
         from weft.release import hg, lockfile
-        if acting:
-            lockfile.opened(hg.meta(found[1]) / "weft")
+        data = hg.meta(found[1]) / "weft"
+        if acting and (data / "lock").exists():
+            lockfile.opened(data)
         hg.begin(found[1])
