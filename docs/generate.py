@@ -1,7 +1,7 @@
 """Write the reference pages that follow from the code: `python docs/generate.py`, or `--check` to compare only.
 
 docs/reference/configuration.md from weft.config.keys, exit-codes.md from weft.errors, commands.md from the real output of
-`weft --help`, `inv --help TASK` and `fab --help TASK` in this repository.
+`weft --help`, `inv --help TASK`, `fab --help TASK` and `weft-host COMMAND --help` in this repository.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Iterable
 from weft.config.keys import ENVIRONMENT, HOST, PROJECT, Key
 from weft.errors import EXIT_CODES, FAMILY
 from weft.host.request import FREE
+from weft.host.words import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "docs" / "reference"
@@ -109,11 +110,12 @@ def _name(names: dict[int, str], code: int) -> str:
 def commands() -> str:
     """The real output of every --help, asked for side by side."""
     asked = [("weft", "--help"), ("weft", "new", "--help"), *(("inv", "--help", task) for task in tasks("inv")),
-             *(("fab", "--help", task) for task in tasks("fab"))]
+             *(("fab", "--help", task) for task in tasks("fab")),
+             ("weft-host", "--help"), *(("weft-host", each.name, "--help") for each in COMMANDS)]
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(said, asked))
     lines = ["# Commands", "", MARK,
-             "`inv` is typed by the developer who releases, `fab` by the operator who deploys, both in the project's root or below.",
+             "`inv` is typed by the developer who releases, `fab` by the operator who deploys, both in the project's root or below; `weft-host` by root on a host.",
              "Every task takes `--json`, but `inv test`; it prints one object and nothing else on standard output. Progress goes to",
              "standard error for `inv`, and is left out with `--json` for `fab`.", ""]
     for words, answer in zip(asked, answers):
@@ -130,9 +132,9 @@ def tasks(front: str) -> list[str]:
 
 def said(words: tuple[str, ...]) -> str:
     """Standard output of a console script of this environment, in this repository, 80 columns wide."""
-    program = Path(sys.executable).parent / words[0]
+    program = [sys.executable, "-m", "weft.host"] if words[0] == "weft-host" else [str(Path(sys.executable).parent / words[0])]
     env = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run([str(program), *words[1:]], cwd=ROOT, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run([*program, *words[1:]], cwd=ROOT, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise SystemExit(f"{' '.join(words)} ended with {done.returncode}: {done.stderr}")
     return "\n".join(line.rstrip() for line in done.stdout.splitlines())

@@ -140,7 +140,7 @@ class LightHost:
         return done["last"]["result"]
 
     def recover(self, **fault):
-        return self.command("recover", "--all", fault=fault)
+        return self.command("recover", "--all", "--json", fault=fault)
 
     def stage(self, release, content, fault=None):
         seen = self.ok("observe", release=release.to_json())

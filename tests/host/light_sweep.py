@@ -200,7 +200,7 @@ class LightSweep:
         self.expect(f"{what}: exit", done["code"] in (-9, 0, 3, 4, 6), done["last"])
         self.answers(f"{what}: at once", transaction.at_once)
         again = host.recover()
-        self.expect(f"{what}: recovered", again["code"] == 0 and not again["last"]["result"]["failed"], again["last"])
+        self.expect(f"{what}: recovered", again["code"] == 0 and not again["last"]["failed"], again["last"])
         self.expect(f"{what}: recovered", not host.faults(), host.faults())
         self.answers(f"{what}: recovered", transaction.at_once)
         host.recover(ahead=LATER)

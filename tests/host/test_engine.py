@@ -218,7 +218,7 @@ def test_words_that_are_not_understood(host):
     done = subprocess.run([sys.executable, "-m", "weft.host", "explode"], capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(SOURCE)})
     assert done.returncode == 2
-    assert json.loads(done.stdout)["error"]["message"] == "explode: not understood"
+    assert done.stderr.startswith("unknown command 'explode'") and not done.stdout
 
 
 def test_verify_names_what_was_changed_in_a_sealed_release(host):

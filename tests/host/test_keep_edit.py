@@ -12,9 +12,9 @@ pytestmark = pytest.mark.slow
 
 
 def keep_edit(host):
-    done = subprocess.run([*host.argv(), "keep-edit", "shop"], capture_output=True, env={**os.environ, "PYTHONPATH": str(SOURCE)}, timeout=120)
+    done = subprocess.run([*host.argv(), "keep-edit", "shop", "--json"], capture_output=True, env={**os.environ, "PYTHONPATH": str(SOURCE)}, timeout=120)
     assert done.returncode == 0, done.stdout
-    return json.loads(done.stdout.splitlines()[-1])["result"]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_a_file_that_was_there_before_the_first_deploy_is_kept_whole_and_applied(host):

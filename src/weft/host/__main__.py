@@ -18,8 +18,6 @@ from weft.host.machine import Machine
 from weft.host.request import Request, read
 from weft.journal import Journal
 
-USAGE = "usage: weft-host [--prefix DIR] < REQUEST, or weft-host status|recover|keep-edit APP, or weft-host recover --all"
-
 
 def say(line: dict[str, Any]) -> None:
     """One JSON line. An operator who has gone away does not stop the work: it is finished or undone all the same."""
@@ -53,19 +51,19 @@ def _interrupted(_signal: int, _frame: Any) -> None:
 
 
 def _dispatch(words: list[str]) -> dict[str, Any]:
+    """The result of a request; words of a person print theirs and end here."""
     prefix = ""
     if words[:1] == ["--prefix"] and len(words) > 1:
         prefix, words = os.path.abspath(words[1]), words[2:]
+    if not words and sys.stdin.isatty():
+        raise UsageError("standard input is a terminal; a request is a line of JSON", "weft-host --help")
     if not words or words == ["--setup"]:
         return _serve(prefix, setting_up=bool(words))
-    if words == ["recover", "--all"]:
-        return recover.everything(prefix)
     if words[0] == "--watchdog" and len(words) == 3:
         return watch_over(Layout(words[1], prefix), int(words[2]))
-    from weft.host.local import LOCAL
-    if words[0] in LOCAL and len(words) == 2:
-        return LOCAL[words[0]](words[1], prefix)
-    raise UsageError(f"{' '.join(words)}: not understood", USAGE)
+    from weft.host.words import run  # and argparse, which a request on standard input need not wait for
+    run(words, prefix, lambda request, number: start_watchdog(request, number))
+    sys.exit(0)
 
 
 def _serve(prefix: str, setting_up: bool) -> dict[str, Any]:

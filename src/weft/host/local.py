@@ -1,88 +1,240 @@
-"""Commands for an operator on the machine itself: weft-host status|recover|keep-edit APP."""
+"""Commands for an operator on the machine itself. Each is a request like one of fab's, answered in this process: the same lock,
+checks, journal and history, and what the host was last set up or deployed with as its environment."""
 
 from __future__ import annotations
 
 import os
-import time
-from typing import Any
+import pwd
+import socket
+from dataclasses import dataclass
+from typing import Any, Callable
 
-from weft import durable
-from weft.config import ini
-from weft.errors import Refused
-from weft.host.commands import ids
+from weft.errors import FailedUndone, Interrupted, OutcomeUnknown, Refused
+from weft.host import PROTOCOL, edit, kept, recover as recovery, report, trial
 from weft.host.layout import Layout
 from weft.host.machine import Machine
 from weft.host.recover import copy_of_site, kept_site
 from weft.host.request import parse
-from weft.values import app_name
+from weft.host.screen import Screen
+from weft.host.source import Source
+from weft.host.state import HostState
+from weft.journal import Journal
+from weft.values import Version, app_name
+
+FROM = {"slot": "the other slot, still warm", "installed": "what is installed", "cache": "this host's cache"}
 
 
-def machine(app: str, prefix: str) -> Machine:
-    """With the environment that the host was last set up or deployed with."""
-    layout = Layout(app_name(app), prefix)
-    site = kept_site(layout.state / "site.json") or kept_site(copy_of_site(layout))
-    if not site:
-        raise Refused(f"{app} has not been set up here, or you may not read {layout.state}", "run `fab setup`, or use sudo")
-    who = os.environ.get("SUDO_USER") or str(os.geteuid())
-    return Machine(parse({"protocol": 1, "verb": "observe", "app": app, "by": f"{who}@host", "site": site}, prefix),
-                   lambda _line: None, lambda _number: None)
+@dataclass(frozen=True)
+class Here:
+    """This machine. watchdog: starts what undoes a generation that nobody confirms."""
+
+    app: str
+    prefix: str
+    screen: Screen
+    watchdog: Callable[[Any, int], None]
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(app_name(self.app), self.prefix)
+
+    def machine(self, verb: str = "observe", stream: Any = None, site: dict[str, Any] | None = None, **words: Any) -> Machine:
+        """site: what is to be otherwise than the host was last set up or deployed with."""
+        layout = self.layout
+        known = kept_site(layout.state / "site.json") or kept_site(copy_of_site(layout))
+        if not known:
+            raise Refused(f"{self.app} has not been set up here, or you may not read {layout.state}", "run `fab setup`, or use sudo")
+        request = parse({"protocol": PROTOCOL, "verb": verb, "app": self.app, "by": by(), "site": {**known, **(site or {})}, **words},
+                        self.prefix, stream)
+        return Machine(request, self.screen.event, lambda number: self.watchdog(request, number))
+
+    def ask(self, verb: str, **words: Any) -> dict[str, Any]:
+        """The answer to a request, as fab would get it."""
+        return self.machine(verb, **words).answer()
 
 
-def status(app: str, prefix: str) -> dict[str, Any]:
+def by() -> str:
+    """Who types, for the records: the account that sudo was called from."""
+    return f"{os.environ.get('SUDO_USER') or _account()}@{socket.gethostname()}"
+
+
+def _account() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def install(here: Here, place: str, version: str, force_yanked: bool, force_bad: bool) -> dict[str, Any]:
+    """Bring a release to this host, checked as one that fab sends; users notice nothing."""
+    force = [word for word, said in (("yanked", force_yanked), ("bad", force_bad)) if said]
+    source = Source(place, app_name(here.app), version)
+    wish = {**source.wish(), **({"force": force} if force else {})}
+    seen = here.ask("observe", **wish)
+    _refuse(seen)
+    if not seen["plan"]:
+        here.screen.say([f"{source.release.version} is served already: nothing to do"])
+        return {"did": [], "state": seen["state"]}
+    wanted = source.wanted(seen["missing"])
+    said = here.ask("stage", stream=source.stream(wanted), **wish, base=seen["state"]["live"],
+                    files=[{"sha256": a.sha256, "size": a.size} for a in wanted])
+    version = str(source.release.version)
+    here.screen.say([f"{version} is installed as generation {said['generation']}; what is served was not touched",
+                     f"switch to it: weft-host activate {here.app} {version}"])
+    return {"did": [f"installed {version}"], **said}
+
+
+def _refuse(seen: dict[str, Any]) -> None:
+    """Raises Refused for what `observe` has found in the way."""
+    if seen["faults"]:
+        raise Refused("; ".join(each["message"] for each in seen["faults"]),
+                      " ; ".join(dict.fromkeys(each["next"] for each in seen["faults"] if each["next"])))
+
+
+def activate(here: Here, version: str, yes: bool) -> dict[str, Any]:
+    """Switch to what was installed, watch, and keep it when somebody says so."""
+    wanted = Version(version) if version else ""
+    seen = here.ask("observe", release=None)
+    _refuse(seen)
+    state = here.machine().state()
+    live = state.generation(state.live)
+    found = next((g for g in report.ready(state) if not wanted or g.version == wanted), None)
+    if not found and live and wanted and live.version == wanted and live.status == "good":
+        here.screen.say([f"{wanted} is served already: nothing to do"])
+        return {"did": [], "state": seen["state"]}
+    if not found:
+        raise _not_ready(here.app, state, wanted)
+    here.screen.say([f"{report.served(state)} -> {found.version}"])
+    return _kept(here, here.ask("activate", generation=found.number, base=state.live), found.version, yes)
+
+
+def _not_ready(app: str, state: HostState, wanted: str) -> Refused:
+    ready = ", ".join(g.version for g in report.ready(state)) or "nothing"
+    earlier = next((g for g in state.generations if g.version == wanted and g.status == "good"), None)
+    back = f", or go back to what was served: weft-host rollback {app} --to {wanted}" if earlier else ""
+    return Refused(f"{wanted or 'nothing'} is {'not ' if wanted else ''}installed to be switched to", f"weft-host install {app} PLACE{back}; ready: {ready}")
+
+
+def rollback(here: Here, to: str, yes: bool, force_bad: bool) -> dict[str, Any]:
+    """Go back, without watching for longer than it takes to ask; kept when somebody says so."""
+    wanted, force = Version(to) if to else "", {"force": ["bad"]} if force_bad else {}
+    seen = here.ask("observe", release=None, rollback={"to": wanted}, **force)
+    _refuse(seen)
+    if not seen["plan"]:
+        here.screen.say([f"{wanted} is served already: nothing to do"])
+        return {"did": [], "state": seen["state"]}
+    here.screen.say([f"back to {seen['to']}, from {FROM[seen['from']]}"])
+    said = here.ask("rollback", site={"watch": 0}, to=wanted, base=seen["state"]["live"], **force)
+    return {**_kept(here, said, seen["to"], yes), "from": seen["from"]}
+
+
+def confirm(here: Here) -> dict[str, Any]:
+    """Keep what is on trial. Raises Refused where nothing is."""
+    machine = here.machine()
+    with machine.locked():
+        state = machine.state()
+    live = state.generation(state.live)
+    if not state.trial or live is None:
+        raise Refused("nothing is on trial: it was confirmed, or it went back by itself", f"weft-host status {here.app}", machine.served())
+    return _confirmed(here, {"generation": live.number}, live.version)
+
+
+def _kept(here: Here, said: dict[str, Any], version: str, yes: bool) -> dict[str, Any]:
+    """Ask whether a generation on trial is to be kept. Raises FailedUndone for no, OutcomeUnknown where nobody answers."""
+    number, layout = said["generation"], here.layout
+    left = trial.seconds_left(trial.read(layout))
+    try:
+        answer = "yes" if yes else here.screen.ask(f"{version} is served, on trial; without an answer it goes back in {left:.0f} s. Keep it? [y/N]", left)
+    except Interrupted as error:
+        error.effect = f"{version} is served; it goes back by itself in {trial.seconds_left(trial.read(layout)):.0f} s"
+        raise
+    if answer == "yes":
+        return _confirmed(here, said, version)
+    if answer == "no" or (left := trial.seconds_left(trial.read(layout))) <= 0:
+        here.ask("revert", generation=number)
+        raise FailedUndone(f"{version} was not kept", "", here.machine().served())
+    raise OutcomeUnknown(f"nobody has said that {version} is to be kept", f"keep it: weft-host confirm {here.app}; at once: --yes",
+                         f"it is served, and goes back by itself in {left:.0f} s")
+
+
+def _confirmed(here: Here, said: dict[str, Any], version: str) -> dict[str, Any]:
+    done = here.ask("confirm", generation=said["generation"])
+    switched = f", switched to in {said['switch_ms']:.0f} ms" if said.get("switch_ms") else ""
+    here.screen.say([f"{version} is served (generation {said['generation']}{switched})", *(f"warning: {each}" for each in done["warnings"])])
+    return {"did": [f"serves {version}"], **said, "status": "good", **done}
+
+
+def status(here: Here) -> dict[str, Any]:
     """What is served, read only."""
-    return {"state": machine(app, prefix).state().to_json()}
+    state = here.machine().state()
+    here.screen.say(report.status(state, trial.seconds_left(state.trial)))
+    return {"state": state.to_json()}
 
 
-def recover(app: str, prefix: str) -> dict[str, Any]:
+def history(here: Here) -> dict[str, Any]:
+    """What was done here."""
+    here.machine()
+    lines = Journal(here.layout.state / "history.jsonl").read()
+    here.screen.say(report.history(lines))
+    return {"history": lines[::-1]}
+
+
+def verify(here: Here) -> dict[str, Any]:
+    """Compare everything with what was sealed. Raises Refused where something differs."""
+    said = here.ask("verify")
+    here.screen.say(report.drift(said["drift"]))
+    changed = {part: files for part, files in said["drift"].items() if files}
+    if changed:
+        raise Refused("that is not as it was installed" if not here.screen.json else "files are not as they were installed",
+                      "deploy another version; then release and deploy this one under a new number", "what is served was not touched",
+                      {"drift": changed})
+    return said
+
+
+def recover(here: Here, all: bool) -> dict[str, Any]:
     """What starts every command, by itself."""
-    here = machine(app, prefix)
-    with here.locked():
-        return {"state": here.state().to_json()}
+    if all:
+        said = recovery.everything(here.prefix)
+        here.screen.say([f"{app}: recovered" for app in said["recovered"]] + [f"{app}: {why}" for app, why in said["failed"].items()])
+        return said
+    machine = here.machine()
+    with machine.locked():
+        state = machine.state()
+    here.screen.say(report.status(state, trial.seconds_left(state.trial)))
+    return {"state": state.to_json()}
 
 
-def keep_edit(app: str, prefix: str) -> dict[str, Any]:
-    """Turn a hand edit of /etc/APP.ini into a drop-in, and show the live settings there again."""
-    here = machine(app, prefix)
-    layout = here.layout
-    with here.locked():
-        state = here.state()
-        if not state.drift or state.live is None:
-            return {"did": [], "state": state.to_json()}
-        kept_aside = layout.sealed_settings(state.live)
-        sealed = kept_aside.read_text(encoding="utf-8") if kept_aside.exists() else ""  # generation 0, or one without settings
-        edited = layout.ini.read_text(encoding="utf-8") if layout.ini.exists() else sealed  # it was removed: nothing to keep
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-        durable.write(layout.state / f"edited-{stamp}.ini", edited, 0o600)
-        kept = layout.drop_ins / f"50-kept-{stamp}.ini"
-        durable.write(kept, _changes(ini.parse(edited, str(layout.ini)), ini.parse(sealed, "the sealed settings")), 0o640)
-        _restore(layout, state.live, sealed, here.site.account)
-        return {"did": [f"kept the changes in {kept}; the next deploy applies them",
-                        f"kept the whole edited file in {layout.state / f'edited-{stamp}.ini'}"],
-                "state": here.state().to_json()}
+def keep_edit(here: Here) -> dict[str, Any]:
+    """Turn a hand edit of /etc/APP.ini into a drop-in."""
+    said = edit.keep(here.machine())
+    here.screen.say(said["did"] or ["nothing was edited by hand"])
+    return said
 
 
-def _changes(edited: Any, rendered: Any) -> str:
-    lines = ["# A hand edit of the settings, kept by weft-host keep-edit.\n"]
-    for section in ["DEFAULT", *edited.sections()]:
-        old = dict(rendered[section]) if section in rendered else {}
-        new = {k: v for k, v in ini.own(edited, section).items() if old.get(k) != v}
-        if new:
-            lines.append(f"\n[{section}]\n" + "".join(f"{k} = {_indented(v)}\n" for k, v in new.items()))
-    return "".join(lines)
+def pin(here: Here, version: str) -> dict[str, Any]:
+    """Keep a version. Raises Refused for one that this host does not have."""
+    machine, wanted = here.machine(), Version(version)
+    with machine.locked():
+        state = machine.state()
+        known = list(dict.fromkeys([*(g.version for g in state.generations if g.number), *(k.version for k in state.kept)]))
+        if wanted not in known:
+            raise Refused(f"{wanted} is not on this host", f"it has: {', '.join(known) or 'nothing yet'}")
+        kept.pin(machine.layout, wanted, by())
+    return _pins(here, "pin", wanted, "is kept, whatever is deployed")
 
 
-def _indented(value: str) -> str:
-    return value.replace("\n", "\n    ")
+def unpin(here: Here, version: str) -> dict[str, Any]:
+    """Let it be pruned again. Raises Refused for one that is not pinned."""
+    machine, wanted = here.machine(), Version(version)
+    with machine.locked():
+        pinned = kept.pins(machine.layout)
+        if wanted not in pinned:
+            raise Refused(f"{wanted} is not pinned", f"pinned: {', '.join(sorted(pinned)) or 'nothing'}")
+        kept.unpin(machine.layout, wanted)
+    return _pins(here, "unpin", wanted, "is not pinned any more: a deploy may prune it")
 
 
-def _restore(layout: Layout, number: int, sealed: str, account: str) -> None:
-    """The generation's own copy as it was sealed, and the link in /etc."""
-    path = layout.generation(number) / "settings.ini"
-    if sealed:
-        durable.write(path, sealed, 0o640, (0, ids(layout, account)[1]) if layout.privileged else None)
-    if os.path.lexists(layout.ini) and not layout.ini.is_symlink():
-        layout.ini.unlink()
-    durable.link(layout.ini, str(layout.live / "generation" / "settings.ini"))
-
-
-LOCAL = {"status": status, "recover": recover, "keep-edit": keep_edit}
+def _pins(here: Here, verb: str, version: str, what: str) -> dict[str, Any]:
+    Journal(here.layout.state / "history.jsonl").append(verb, by=by(), version=version, result="done")
+    pins = kept.pins(here.layout)
+    here.screen.say([f"{version} {what}", *([f"pinned: {report.pinned(pins)}"] if pins else [])])
+    return {"pins": pins}

@@ -203,9 +203,9 @@ class Machine:
         try:
             results = self.apply(decide.activate(state, generation))
         except Exception as error:
-            self._history("activate", generation, f"failed: {error}", start)
+            self._history(self.request.verb, generation, f"failed: {error}", start)
             raise
-        self._history("activate", generation, "pending", start)
+        self._history(self.request.verb, generation, "pending", start)
         return {"generation": generation.number, "status": "pending", "switch_ms": results["flip"],
                 "deadline": round(trial.seconds_left(trial.read(self.layout))), "state": self.state().to_json()}
 
