@@ -50,8 +50,10 @@ def write(path: Path, content: bytes | str, mode: int = 0o644, owner: tuple[int,
         finally:
             os.close(fd)
         os.rename(temp, path)
-    except BaseException:
+    except BaseException as error:
         temp.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(path)  # "No space left on device" alone does not say on which disk
         raise
     if sync:
         fsync_dir(path.parent)

@@ -32,6 +32,9 @@ class Journal:
             if os.write(fd, payload) != len(payload):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
             os.fsync(fd)
+        except OSError as error:
+            error.filename = error.filename or str(self.path)
+            raise
         finally:
             os.close(fd)
         if not size:  # its name must survive too

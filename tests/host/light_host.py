@@ -46,9 +46,9 @@ def make_release(version, colour="red", dependency=""):
 class LightHost:
     """`ask` sends a request, with a fault if wanted; `keep` and `restore` take the disk as it was, which is the server's state too.
 
-    environment: more of it for the engine."""
+    environment: more of it for the engine.  enter: words before its command and the server's, such as nsenter's."""
 
-    def __init__(self, environment=None):
+    def __init__(self, environment=None, enter=()):
         shm = Path("/dev/shm")
         free = shutil.disk_usage(shm).free if shm.is_dir() else 0
         self.base = Path(tempfile.mkdtemp(prefix="weft-light-", dir=shm if free > 32 << 20 else None))
@@ -65,9 +65,9 @@ class LightHost:
             "doors": doors, "processes": 1, "threads": 1, "longest_request": 10, "variant": "", "settings": {}, "watch": 0, "confirm": 600, "max_errors": 2.0,
             "health": {"path": "/", "contains": '"version": "{version}"', "good": 1, "timeout": 60}}
         self.clean()
-        self.zygote = Zygote(environment)
+        self.zygote = Zygote(environment, enter)
         uid = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else 0
-        self.server = subprocess.Popen([sys.executable, str(ROOT / "tests/host/light.py"), str(self.root), ",".join(map(str, [self.port, *doors])), str(uid)])
+        self.server = subprocess.Popen([*enter, sys.executable, str(ROOT / "tests/host/light.py"), str(self.prefix / "var/app/shop"), ",".join(map(str, [self.port, *doors])), str(uid)])
         self.note_server()
         self.wait_server()
 

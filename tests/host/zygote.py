@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 class Zygote:
     """The test's end."""
 
-    def __init__(self, environment=None):
-        self.process = subprocess.Popen([sys.executable, "-m", "tests.host.zygote"], cwd=ROOT, text=True, stdin=subprocess.PIPE,
+    def __init__(self, environment=None, enter=()):
+        self.process = subprocess.Popen([*enter, sys.executable, "-m", "tests.host.zygote"], cwd=ROOT, text=True, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", **(environment or {})})
 
     def run(self, argv, request=None, blobs=(), **fault):

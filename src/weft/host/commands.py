@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import pwd
@@ -80,7 +81,9 @@ def run(argv: Sequence[str], what: str, layout: Layout, account: str = "", timeo
     finally:
         _end(process)
     if process.returncode:
-        raise CommandFailed(f"{what}: {_last_line(output) or _ended(process.returncode)}", details=_tail(output))
+        full = os.strerror(errno.ENOSPC) in output
+        raise CommandFailed(f"{what}: {_last_line(output) or _ended(process.returncode)}", "make room on the host, then run the same command again" if full else "",
+                            details=_tail(output))
     return output
 
 

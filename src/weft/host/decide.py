@@ -8,11 +8,13 @@ from weft.errors import Refused
 from weft.host.state import Fault, HostState
 from weft.plan import Plan, Step
 from weft.servers.before import RELEASE as BEFORE
-from weft.values import Generation, Release
+from weft.values import Artifact, Generation, Release
 
 # Room that stays free after a deploy, in bytes: an unpacked wheel takes about four times its size with byte code.
 HEADROOM = 50 << 20
 UNPACKED = 5
+INODES = 500
+"""Inodes below which nothing is begun: receiving and unpacking the installer takes as many."""
 KEEP = 5
 """Good releases that stay installed, at the least; as many older ones stay in the cache."""
 
@@ -36,8 +38,32 @@ def deploy_faults(state: HostState, release: Release) -> list[Fault]:
     if state.disk_free < room:
         found.append(Fault(f"the disk has {state.disk_free >> 20} MB free, {room >> 20} MB are needed",
                            "make room on the host, or prune old files"))
+    if 0 <= state.files_free < INODES:
+        found.append(_too_few(state, INODES))
     if not release.of_kind("installer") and (release.of_kind("wheel") or release.dependencies):
         found.append(Fault(f"the release {release.version} carries no installer (pip's wheel)", "release it again with this weft"))
+    return found
+
+
+def _too_few(state: HostState, files: int) -> Fault:
+    return Fault(f"the disk has {state.files_free} inodes free, {files} are needed", "remove files on the host: `df -i` counts them")
+
+
+def unpacks(state: HostState, release: Release) -> list[Artifact]:
+    """The wheels that installing it would unpack."""
+    if release.id in state.sealed:
+        return []
+    return [*release.of_kind("wheel"), *(release.dependencies if release.layer not in state.layers else ())]
+
+
+def room_faults(state: HostState, size: int, files: int) -> list[Fault]:
+    """Why what its wheels hold does not fit. size in bytes."""
+    found = []
+    if state.disk_free < size + HEADROOM:
+        found.append(Fault(f"the disk has {state.disk_free >> 20} MB free, {size + HEADROOM >> 20} MB are needed for what the wheels unpack to",
+                           "make room on the host, or prune old files"))
+    if 0 <= state.files_free < files:
+        found.append(_too_few(state, files))
     return found
 
 

@@ -59,7 +59,7 @@ def _kept(machine: Any, state: HostState, found: wayback.Way) -> tuple[Release, 
     layout: Layout = machine.layout
     release, proof = kept.load(layout, found.release)
     faults = trust.check_kept(layout, release, proof, machine.request.proof.force)
-    return release, faults or decide.deploy_faults(state, release)
+    return release, faults or decide.deploy_faults(state, release) or machine.room_faults(state, release)
 
 
 def _whole(machine: Any, state: HostState, found: wayback.Way, release: Release) -> Plan:

@@ -14,7 +14,7 @@ from weft import durable
 from weft.apply import Tell, run
 from weft.config import ini
 from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused
-from weft.host import audit, decide, goback, health, kept, lock, recover, setup, stage, switch, trial, trust
+from weft.host import audit, decide, goback, health, kept, lock, recover, room, setup, stage, switch, trial, trust
 from weft.host.observe import host_faults, observe, read_json
 from weft.host.prune import prune
 from weft.host.request import Request
@@ -37,13 +37,18 @@ class Machine:
 
     def answer(self) -> dict[str, Any]:
         """The result of the request's verb. A disk that is full or broken is no bug; what it left is said."""
-        try:
+        with self.disk_told(self.request.verb):
             return getattr(self, self.request.verb)()
+
+    @contextlib.contextmanager
+    def disk_told(self, what: str) -> Iterator[None]:
+        """Raises OutcomeUnknown for a disk that is full, broken or read-only."""
+        try:
+            yield
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
                 raise
-            raise OutcomeUnknown(f"{self.request.verb}: {error}", "mend the disk, then run the same command again",
-                                 self.served()) from error
+            raise OutcomeUnknown(f"{what}: {error}", "mend the disk, then run the same command again", self.served()) from error
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -85,6 +90,10 @@ class Machine:
             found.append(Fault(f"the environment is not what this host was set up with: {', '.join(self.request.differs)}",
                                f"run `{self.layout.setup_command}` for this host"))
         return found
+
+    def room_faults(self, state: HostState, release: Release) -> list[Fault]:
+        """Once its files are in the cache."""
+        return decide.room_faults(state, *room.unpacked(self.layout.cache / a.sha256 for a in decide.unpacks(state, release)))
 
     def _deploy_plan(self, state: HostState, release: Release) -> Plan | None:
         """Stage and activation in one, as they will run; None: nothing to do."""
@@ -157,6 +166,7 @@ class Machine:
             if fetch or request.files:
                 self.apply(decide.fetch(state, fetch))
                 state = self.state()
+            self.refuse(self.room_faults(state, release))
             kept.keep(self.layout, release, request.proof)
             self.work.settings = self.settings(release)
             plan = decide.stage(state, release, digest(self.work.settings), request.by)

@@ -16,7 +16,7 @@ from typing import Any
 
 from weft import __version__
 from weft.durable import sha256
-from weft.host import health, processes
+from weft.host import health, processes, room
 from weft.host.layout import Layout, seal
 from weft.host.state import Fault, HostState
 from weft.servers import SLOTS, Site, before, find
@@ -33,7 +33,7 @@ def observe(layout: Layout, site: Site) -> HostState:
     state = HostState(
         app=layout.app, host=socket.gethostname(), engine=__version__, set_up=set_up, live=live, slot=slot, slots=slots,
         answers=health.ask(site.port, site, 5).to_json() if set_up else {"status": 0, "error": "not set up"},
-        generations=generations, drift=(), adopted=site.before.source if site.before else "", disk_free=disk_free(layout),
+        generations=generations, drift=(), adopted=site.before.source if site.before else "", disk_free=shutil.disk_usage(place(layout)).free, files_free=room.files_free(place(layout)),
         # Before set-up nobody with the right to has said which Python that is: root does not run it.
         python=python_version(site.python) if set_up else "",
         cached=frozenset(names(layout.cache)), sealed=frozenset(n for n in names(layout.root / "releases")
@@ -77,11 +77,12 @@ def read_generations(layout: Layout) -> tuple[Generation, ...]:
     return tuple(sorted(found, key=lambda g: -g.number))
 
 
-def disk_free(layout: Layout) -> int:
-    place = layout.root
-    while not place.exists():
-        place = place.parent
-    return shutil.disk_usage(place).free
+def place(layout: Layout) -> Path:
+    """Where the application lies or will lie."""
+    found = layout.root
+    while not found.exists():
+        found = found.parent
+    return found
 
 
 def python_version(python: str) -> str:

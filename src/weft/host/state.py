@@ -34,7 +34,7 @@ class Kept:
 @dataclass(frozen=True)
 class HostState:
     """live: the number of the generation that is served, None before set-up.  slots: which generation each slot holds.
-    answers: what the public site really says.  drift: what somebody else changed.  disk_free in bytes.
+    answers: what the public site really says.  drift: what somebody else changed.  disk_free in bytes; files_free: inodes, -1 for no limit.
     adopted: the file of the site that was here before weft, which generation 0 is then; "" without one."""
 
     app: str
@@ -48,6 +48,7 @@ class HostState:
     generations: tuple[Generation, ...]
     drift: tuple[str, ...] = ()
     disk_free: int = 0
+    files_free: int = -1
     adopted: str = ""
     python: str = ""
     cached: frozenset[str] = frozenset()
