@@ -161,8 +161,8 @@ def test_etc_that_is_read_only_is_told_by_what_writes_there(host):
     host.site["processes"] = 2
     host.mounts.read_only(host.etc)
     try:
-        for done in (host.command("keep-edit", "shop"), host.ask("setup")):
-            error = done["last"]["error"]
+        for done in (host.command("keep-edit", "shop", "--json"), host.ask("setup")):
+            error = done["last"] if "message" in done["last"] else done["last"]["error"]
             assert done["code"] == 6 and "Read-only file system: " in error["message"] and str(host.etc) in error["message"], done
             assert (error["effect"], error["next"]) == (served(host)[1], "mend the disk, then run the same command again")
     finally:
