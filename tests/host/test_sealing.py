@@ -33,7 +33,7 @@ def test_a_mode_is_a_change_and_time_is_none(sealed):
     os.utime(sealed / "lib/a.py", (1, 1))
     assert sealing.drift(sealed) == []
     (sealed / "lib/a.py").chmod(0o666)
-    assert sealing.drift(sealed) == ["changed lib/a.py"]
+    assert sealing.drift(sealed) == ["mode 666 (was 644) lib/a.py"]
 
 
 def test_the_list_cannot_be_rewritten_to_hide_a_change(sealed):

@@ -243,7 +243,7 @@ def test_verify_names_the_file_that_somebody_changed(served):
     host.run(["tee", "-a", path], input="# at night\n")
     try:
         said = served.fab("verify", code=3)
-        assert "changed venv/lib/python3.11/site-packages/hello/app.py" in said and re.search(r"web2: (\d+) of \1 sealed", said)
+        assert "changed venv/lib/python3.11/site-packages/hello/app.py" in said and re.search(r"web2: (\d+) of \1 parts", said)
     finally:
         host.run(["tee", path], input=good)
     served.fab("verify")

@@ -148,7 +148,7 @@ def test_a_host_takes_its_own_part_and_one_of_another_python_is_refused(field, m
     field.ok("deploy", "--version", "1.1.6")
     assert served(host) == "weaveserver 1.1.6 with 1.0" and signed.pythons == (mine, later)
     assert not set(others) & has(host)
-    assert "sealed directories are as they were installed" in field.ok("verify")
+    assert "parts are as they were installed" in field.ok("verify")
 
 
 def test_a_wheel_that_the_store_has_not_is_fetched_by_its_hash(field, mine):

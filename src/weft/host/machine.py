@@ -119,8 +119,8 @@ class Machine:
         return ini.render(base or "", self.site.settings, drop_ins, self.site.variant)[0]
 
     def verify(self) -> dict[str, Any]:
-        """File by file, what is not as it was sealed."""
-        return {"drift": audit.audit(self.layout), "state": self.state().to_json()}
+        """File by file, what is not as it was put here."""
+        return {"drift": audit.audit(self.layout, self.site), "state": self.state().to_json()}
 
     # -- acting --------------------------------------------------------------------------------------------------
 

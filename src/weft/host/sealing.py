@@ -48,7 +48,7 @@ def _digest(text: str) -> str:
 
 
 def drift(place: Path) -> list[str]:
-    """What is not as it was sealed, as "changed PATH", "missing PATH", "added PATH"; the list itself is checked first."""
+    """What is not as it was sealed, as "changed PATH", "missing PATH", "added PATH", "mode 666 (was 644) PATH"; the list itself is checked first."""
     try:
         text = (place / LIST).read_text()
         if json.loads(seal(place).read_text()).get("files") != _digest(text):
@@ -61,4 +61,7 @@ def drift(place: Path) -> list[str]:
 
 
 def _verb(before: str | None, after: str | None) -> str:
-    return "added" if before is None else "missing" if after is None else "changed"
+    if before is None or after is None:
+        return "missing" if before else "added"
+    (mode, *was), (now, *rest) = before.split(" "), after.split(" ")
+    return f"mode {now} (was {mode})" if was == rest and mode != "->" else "changed"

@@ -4,6 +4,7 @@ first, does only what is missing, and says what it did."""
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import pwd
@@ -18,6 +19,7 @@ from typing import Sequence
 from weft import durable
 from weft.errors import Refused
 from weft.host import adopt, processes, sealing, timers
+from weft.host.audit import ENGINE, NOTE
 from weft.host.commands import INSTALLER, CommandFailed, run
 from weft.host.layout import seal
 from weft.host.observe import account_exists, python_version
@@ -26,7 +28,6 @@ from weft.host.work import Work, empty_folder, give, remove, seize
 from weft.servers import SLOTS, before, find
 from weft.values import Generation
 
-ENGINE = Path("/usr/local/sbin/weft-host")
 _KEY = re.compile(r"(ssh-[a-z0-9-]+|ecdsa-[a-z0-9-]+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+( [^\n\r]*)?", re.ASCII)
 _PLACEHOLDER = '''\
 """Stands in until the first deploy."""
@@ -65,7 +66,7 @@ def prepare(work: Work, deploy_user: str, key: str) -> list[str]:
 def sweep(work: Work, deploy_user: str) -> None:
     """What a set-up that was killed left beside the files it writes outside of the application's own directories."""
     adapter = find(work.site.server)
-    for path in (*adapter.files(work.site), *adapter.links(work.site), str(ENGINE), str(_rule(deploy_user))):
+    for path in (*adapter.files(work.site), *adapter.links(work.site), str(ENGINE), str(NOTE), str(_rule(deploy_user))):
         for left in durable.leftovers(Path(path)):
             remove(left)
 
@@ -127,11 +128,19 @@ def engine() -> list[str]:
     if not source.is_file() or source.resolve() == ENGINE:
         return []
     payload = source.read_bytes()
+    _note(hashlib.sha256(payload).hexdigest() + "\n")
     if ENGINE.exists() and ENGINE.read_bytes() == payload:
         return []
     known = ENGINE.exists()
     durable.write(ENGINE, payload, 0o755, (0, 0))
     return [f"{'renewed' if known else 'installed'} the engine {ENGINE}"]
+
+
+def _note(digest: str) -> None:
+    """What `verify` compares the engine with. Before the engine: a set-up that is killed in between is told as a change, and run again."""
+    if not NOTE.exists() or NOTE.read_text() != digest:
+        NOTE.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        durable.write(NOTE, digest, 0o644, (0, 0))
 
 
 def sudo_rule(user: str) -> list[str]:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Sequence
 
+from weft.host import report
+from weft.host.report import columns, when
 from weft.rollout.hostrun import HostRun, live_of, serves
 
 OUTCOMES = {"current": "nothing to do", "switched": "done", "failed": "failed, undone", "reverted": "taken back",
             "stuck": "NEEDS HANDS", "unknown": "not reached", "lost": "not confirmed", "switching": "not confirmed",
             "staged": "not switched", "planned": "not switched", "": "not begun"}
-
-
-def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Aligned with two spaces between; the first row is the heading."""
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 
 def plan_lines(runs: Iterable[HostRun]) -> list[str]:
@@ -30,6 +26,7 @@ def plan_lines(runs: Iterable[HostRun]) -> list[str]:
             out.append(f"{names}: {before} -> {_version(alike[0].plan.target)}{whence} (plan "
                        f"{', '.join(run.plan.digest() for run in alike)})")
             out += [f"  {step}" for step in steps]
+            out += [f"  {run.host.name} keeps what is pinned there: {', '.join(sorted(run.before['pins']))}" for run in alike if run.before.get("pins")]
         else:
             out.append(f"{names}: {before}, nothing to do")
     return out
@@ -58,6 +55,7 @@ def status(states: dict[str, dict[str, Any]]) -> list[str]:
         rows.append([name, serves(state), answers(state), live.get("status", ""), when(live.get("at", "")),
                      live.get("by", ""), state.get("python", "")])
         notes += [f"{name}: {each}" for each in state.get("drift", ())]
+        notes += [f"{name}: pinned: {report.pinned(state['pins'])}"] if state.get("pins") else []
         said = state.get("answers", {})
         if state.get("set_up") and live.get("number") and said.get("release") != live.get("release"):
             notes.append(f"{name}: what answers is not what is live: {answers(state)}")
@@ -72,20 +70,12 @@ def answers(state: dict[str, Any]) -> str:
     return f"{said['status']} {said.get('version', '')}".strip() if said.get("status") else said.get("error", "nothing")
 
 
-def when(at: str) -> str:
-    """2026-01-31T12:00:00Z as people write it; always UTC."""
-    return at.replace("T", " ").replace("Z", " UTC")
-
-
 def drift(hosts: dict[str, dict[str, list[str]]], most: int = 20) -> list[str]:
-    """Per host how many trees are as they were sealed, and what differs in the others, at the most `most` files a tree."""
+    """Per host how much is as it was installed, and what differs, at the most `most` files a part."""
     out = []
-    for name, trees in hosts.items():
-        changed = {tree: files for tree, files in trees.items() if files}
-        out.append(f"{name}: {len(trees) - len(changed)} of {len(trees)} sealed directories are as they were installed")
-        for tree, files in changed.items():
-            out += [f"  {tree}: {each}" for each in files[:most]]
-            out += [f"  {tree}: and {len(files) - most} more"] if len(files) > most else []
+    for name, parts in hosts.items():
+        first, *rest = report.drift(parts, most)
+        out += [f"{name}: {first}", *rest]
     return out
 
 
