@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.host.light_host import LightHost, make_release
-from weft.host import audit, setup
+from weft.host import audit, report, setup
 from weft.host.layout import Layout
 
 pytestmark = pytest.mark.slow
@@ -121,3 +121,9 @@ def test_the_engine_is_what_set_up_has_installed(tmp_path, monkeypatch):
     engine.chmod(0o757)
     nobody(engine)
     assert told() == ["owner nobody (was root) /weft-host", "mode 757 /weft-host", "changed /weft-host"]
+
+
+def test_the_next_move_fits_what_was_changed():
+    assert report.mend(["releases/1.0-aaaaaa"]) == "deploy another version, then release and deploy this one under a new number"
+    assert report.mend({"generations/1": []}) == "see who did that, and put owner, mode and text back"
+    assert report.mend({"site": [], "layers/1": []}).count(";") == 2

@@ -7,7 +7,7 @@ import pytest
 from tests.host import light
 from tests.host.light_host import LightHost, make_release
 from tests.signers import make_key
-from weft.errors import FailedUndone
+from weft.errors import FailedUndone, Interrupted
 from weft.host import local
 from weft.index import Index, Sealed
 
@@ -138,6 +138,8 @@ class Answering:
 
     def ask(self, question, seconds):
         self.asked.append(question)
+        if isinstance(self.answer, Exception):
+            raise self.answer
         return self.answer
 
 
@@ -156,7 +158,11 @@ def test_a_person_who_is_asked_says_yes_or_no(host):
             local.activate(here, version, False)
         assert person.asked[0].startswith(f"{version} is served, on trial; without an answer it goes back in 600 s")
         assert host.get()[1]["version"] == served
-    assert not host.faults()
+    host.stage(*make_release("1.2"))
+    with pytest.raises(Interrupted) as error:
+        local.activate(local.Here("shop", str(host.prefix), Answering(Interrupted("interrupted (SIGINT)")), lambda _request, _number: None), "1.2", False)
+    assert error.value.effect == "1.2 is served; it goes back by itself in 600 s"
+    assert host.recover(ahead=601)["code"] == 0 and host.get()[1]["version"] == "1.0" and not host.faults()
 
 
 def test_a_release_that_is_not_what_was_signed_is_refused(host, tmp_path):

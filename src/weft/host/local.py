@@ -67,6 +67,7 @@ def _account() -> str:
 def install(here: Here, place: str, version: str, force_yanked: bool, force_bad: bool) -> dict[str, Any]:
     """Bring a release to this host, checked as one that fab sends; users notice nothing."""
     force = [word for word, said in (("yanked", force_yanked), ("bad", force_bad)) if said]
+    here.machine()  # whoever may not read the host's state is told so, before anything else is read
     source = Source(place, app_name(here.app), version)
     wish = {**source.wish(), **({"force": force} if force else {})}
     seen = here.ask("observe", **wish)
@@ -185,7 +186,7 @@ def verify(here: Here) -> dict[str, Any]:
     changed = {part: files for part, files in said["drift"].items() if files}
     if changed:
         raise Refused("that is not as it was installed" if not here.screen.json else "files are not as they were installed",
-                      "deploy another version; then release and deploy this one under a new number", "what is served was not touched",
+                      report.mend(changed), "what is served was not touched",
                       {"drift": changed})
     return said
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Mapping, Sequence
+from typing import Any, Collection, Mapping, Sequence
 
 from weft.host import wayback
 from weft.host.state import HostState
@@ -81,3 +81,12 @@ def drift(trees: Mapping[str, Sequence[str]], most: int = 20) -> list[str]:
         out += [f"  {tree}: {each}" for each in files[:most]]
         out += [f"  {tree}: and {len(files) - most} more"] if len(files) > most else []
     return out
+
+
+def mend(parts: Collection[str]) -> str:
+    """The next move for parts that are not as they were installed."""
+    sealed = [part for part in parts if part.split("/")[0] in ("releases", "layers", "tools")]
+    others = set(parts) - set(sealed)
+    return "; ".join([*(["deploy another version, then release and deploy this one under a new number"] if sealed else []),
+                      *(["see who did that, and put owner, mode and text back"] if others else []),
+                      *(["`fab setup` writes what is in the site's files and the engine again"] if others & {"site", "engine"} else [])])

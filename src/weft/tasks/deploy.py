@@ -122,15 +122,17 @@ def history(c, env="", limit="", json=False):
 @shell.command
 def verify(c, env="", limit="", json=False):
     """Compare every installed file on the hosts with what was sealed, and name what differs."""
+    from weft.host import report
     from weft.rollout import survey, tables
     environment = _load(c, env, limit)
     drift, errors = survey.audit(environment)
     if drift and not json:
         print("\n".join(tables.drift(drift)), flush=True)
     survey.check(drift, errors)
-    if any(changed for trees in drift.values() for changed in trees.values()):
+    changed = {part for parts in drift.values() for part, files in parts.items() if files}
+    if changed:
         raise Refused("files on the hosts are not as they were installed" if json else "that is not as it was installed",
-                      "deploy another version; then release and deploy this one under a new number",
+                      report.mend(changed),
                       "what is served was not touched", {"hosts": drift})
     return {"app": environment.app, "env": environment.name, "hosts": drift}
 
