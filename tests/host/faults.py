@@ -1,13 +1,16 @@
 """The engine with a fault at its Nth mutating call. Calls of the engine's own process count; pip's own are its own.
 
 Modes: kill (SIGKILL before the call), after (SIGKILL after it), torn (half of a write, then SIGKILL), ENOSPC and EIO (the call fails),
-ENOSPC+ and EIO+ (it and every later one fail), EROFS+ (the disk turns read-only: what removes and changes modes fails too).
+ENOSPC+ and EIO+ (it and every later one fail), EROFS+ (the disk turns read-only: what removes and changes modes fails too), pause (the
+call comes late; the tries for a lock count too).
 """
 
 import builtins
 import errno
+import fcntl
 import io
 import os
+import select
 import signal
 import subprocess
 
@@ -47,10 +50,10 @@ class Handle:
 
 
 class Points:
-    """at: which call meets the fault, 0 for none; count: how many were met."""
+    """at: which call meets the fault, 0 for none; count: how many were met. pause: seconds, of the mode of that name."""
 
-    def __init__(self, at, mode):
-        self.at, self.mode, self.count = at, mode, 0
+    def __init__(self, at, mode, pause=0.0):
+        self.at, self.mode, self.pause, self.count = at, mode, pause, 0
         self.names = []
 
     def meet(self, name, go, half=None):
@@ -59,6 +62,9 @@ class Points:
         self.count += 1
         self.names.append(name)
         if self.count != self.at and not (self.mode.endswith("+") and 0 < self.at < self.count):
+            return go()
+        if self.mode == "pause":
+            select.select([], [], [], self.pause)
             return go()
         if self.mode == "torn":
             half()
@@ -73,7 +79,7 @@ class Points:
         """Whether this call is none that the mode is about."""
         if self.mode == "torn":
             return half is None
-        if self.mode in ("kill", "after"):
+        if self.mode in ("kill", "after", "pause"):
             return False
         return name in NEVER_FAIL if self.mode.startswith("EROFS") else name not in MAY_FAIL
 
@@ -99,6 +105,8 @@ class Points:
             def __init__(inner, *rest, **words):
                 self.meet("exec", lambda: super(Popen, inner).__init__(*rest, **words))
         os.open, io.open, builtins.open, subprocess.Popen = os_open, file_open, file_open, Popen
+        if self.mode == "pause":
+            fcntl.flock = self._wrapped("flock", fcntl.flock)
         import weft.durable
         synced = weft.durable._syncfs
         weft.durable._syncfs = lambda fd: self.meet("syncfs", lambda: synced(fd))

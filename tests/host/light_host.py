@@ -121,8 +121,9 @@ class LightHost:
         subprocess.run(["cp", "-a", str(self.prefix), str(place)], check=True)
 
     def restore(self, name):
-        shutil.rmtree(self.prefix)
+        os.rename(self.prefix, self.base / "gone")  # the server may be starting a process in it
         subprocess.run(["cp", "-a", str(self.base / name), str(self.prefix)], check=True)
+        shutil.rmtree(self.base / "gone", ignore_errors=True)
         self.get("/-/restart")
 
     # -- the engine -----------------------------------------------------------------------------------------------------------

@@ -88,6 +88,14 @@ def test_a_host_that_serves_the_version_already_has_nothing_to_do():
     assert not decide.there_already(served(2, gen(1, "1.0"), gen(2, "1.1")), "1.0") and not decide.there_already(EMPTY, "")
 
 
+@pytest.mark.parametrize("number, says", [(2, "generation 2 is served already"), (0, "generation 0 has no release"), (3, "generation 3 has no release")])
+def test_what_cannot_be_switched_to_is_refused(number, says):
+    state = replace(served(2, gen(1, "1.0"), gen(2, "1.1"), gen(3, "1.2")), sealed=frozenset(["1.0-aaaaaa", "1.1-aaaaaa"]))
+    decide.unfit(state, state.generation(1))
+    with pytest.raises(Refused, match=says):
+        decide.unfit(state, state.generation(number))
+
+
 def test_faults_before_anything_is_sent():
     assert decide.deploy_faults(EMPTY, RELEASE) == []
     assert "built for Python 3.12, the host's is 3.11" in decide.deploy_faults(EMPTY, release(pythons="3.12", artifacts=RELEASE.artifacts))[0].message

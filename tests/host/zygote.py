@@ -26,9 +26,17 @@ class Zygote:
                                         stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", **(environment or {})})
 
     def run(self, argv, request=None, blobs=(), **fault):
-        """{"code", "last", "met", "events"}; code is negative for a signal. fault: at, mode, ahead, boot."""
+        """{"code", "last", "met", "events"}; code is negative for a signal. fault: at, mode, ahead, boot, pause and patience (seconds), python (its
+        version, which is then not asked for)."""
+        self.start(argv, request, blobs, **fault)
+        return self.finish()
+
+    def start(self, argv, request=None, blobs=(), **fault):
+        """Without waiting; `finish` gives what `run` does. The engines of two zygotes run at once."""
         said = {"argv": argv, "request": request, "blobs": [b.hex() for b in blobs], **fault}
         print(json.dumps(said), file=self.process.stdin, flush=True)
+
+    def finish(self):
         line = self.process.stdout.readline()
         assert line, "the zygote has died"
         return json.loads(line)
@@ -42,6 +50,7 @@ class Zygote:
 def main():
     if "FAKETIME_TIMESTAMP_FILE" in os.environ:  # under libfaketime clock_nanosleep, which time.sleep calls, knows no monotonic clock
         time.sleep = lambda seconds: select.select([], [], [], seconds)
+    preload()
     from tests.host import light
     from weft.host import __main__ as engine, commands
     light.register()
@@ -57,6 +66,19 @@ def main():
         status = os.waitpid(pid, 0)[1]
         out.seek(0)
         print(json.dumps(answer(out.read(), os.waitstatus_to_exitcode(status))), flush=True)
+
+
+def preload():
+    """What every engine would load anew, and a shorter sleep between two looks at what it waits for: before the engine keeps `sleep` as a default."""
+    import ctypes  # noqa: F401
+    import encodings.cp437  # noqa: F401
+    import encodings.idna  # noqa: F401
+    import pkgutil  # noqa: F401
+    import tests.host.faults  # noqa: F401
+    real = time.sleep
+    time.sleep = lambda seconds: real(min(seconds, 0.01))
+    import weft.host.local  # noqa: F401
+    import weft.host.words  # noqa: F401
 
 
 def child(said, out, engine):
@@ -79,11 +101,16 @@ def child(said, out, engine):
 def faulty(said, engine):
     """Run the engine in this process as `said` wants it; its exit code."""
     from tests.host.faults import Points
-    from weft.host import trial
+    from weft.host import lock, observe, trial
     real_now, real_boot = trial.now, trial.boot_id
     trial.now = lambda: real_now() + said.get("ahead", 0)
     trial.boot_id = lambda: said.get("boot") or real_boot()
-    points = Points(said.get("at", 0), said.get("mode", "kill"))
+    if "python" in said:
+        observe.python_version = lambda _python: said["python"]
+    if "patience" in said:
+        real_held = lock.held
+        lock.held = lambda layout, by, verb, _wait: real_held(layout, by, verb, said["patience"])
+    points = Points(said.get("at", 0), said.get("mode", "kill"), said.get("pause", 0.0))
     engine.start_watchdog = lambda _request, _number: points.meet("watchdog", lambda: None)
     points.install()
     try:

@@ -186,6 +186,14 @@ def stale(state: HostState, base: int | None) -> None:
                       "look with `fab status`, then run the command again")
 
 
+def unfit(state: HostState, generation: Generation) -> None:
+    """Raises Refused for a generation that is no candidate: it serves already, which a trial of it could not go back from, or is no release."""
+    if generation.number == state.live:
+        raise Refused(f"generation {generation.number} is served already")
+    if not there(state, generation):
+        raise Refused(f"generation {generation.number} has no release that is installed here", "stage it first")
+
+
 def prunable(state: HostState, keep: int = KEEP) -> tuple[list[int], list[str], list[str]]:
     """Generations and releases that may go, and the releases that stay: never what a slot holds, what is pinned, the way back, or
     the `keep` newest good releases, each with its newest good generation."""

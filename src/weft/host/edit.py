@@ -16,7 +16,7 @@ from weft.host.machine import Machine
 def keep(here: Machine) -> dict[str, Any]:
     """The sentences of what was done, and the host as it then is."""
     layout = here.layout
-    with here.disk_told("keep-edit"), here.locked():
+    with here.disk_told("keep-edit"), here.locked("keep-edit"):
         state = here.state()
         if not state.drift or state.live is None:
             return {"did": [], "state": state.to_json()}

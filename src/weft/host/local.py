@@ -131,7 +131,7 @@ def rollback(here: Here, to: str, yes: bool, force_bad: bool) -> dict[str, Any]:
 def confirm(here: Here) -> dict[str, Any]:
     """Keep what is on trial. Raises Refused where nothing is."""
     machine = here.machine()
-    with machine.disk_told("confirm"), machine.locked():
+    with machine.disk_told("confirm"), machine.locked("confirm"):
         state = machine.state()
     live = state.generation(state.live)
     if not state.trial or live is None:
@@ -198,7 +198,7 @@ def recover(here: Here, all: bool) -> dict[str, Any]:
         here.screen.say([f"{app}: recovered" for app in said["recovered"]] + [f"{app}: {why}" for app, why in said["failed"].items()])
         return said
     machine = here.machine()
-    with machine.disk_told("recover"), machine.locked():
+    with machine.disk_told("recover"), machine.locked("recover"):
         state = machine.state()
     here.screen.say(report.status(state, trial.seconds_left(state.trial)))
     return {"state": state.to_json()}
@@ -214,7 +214,7 @@ def keep_edit(here: Here) -> dict[str, Any]:
 def pin(here: Here, version: str) -> dict[str, Any]:
     """Keep a version. Raises Refused for one that this host does not have."""
     machine, wanted = here.machine(), Version(version)
-    with machine.disk_told("pin"), machine.locked():
+    with machine.disk_told("pin"), machine.locked("pin"):
         state = machine.state()
         known = list(dict.fromkeys([*(g.version for g in state.generations if g.number), *(k.version for k in state.kept)]))
         if wanted not in known:
@@ -226,7 +226,7 @@ def pin(here: Here, version: str) -> dict[str, Any]:
 def unpin(here: Here, version: str) -> dict[str, Any]:
     """Let it be pruned again. Raises Refused for one that is not pinned."""
     machine, wanted = here.machine(), Version(version)
-    with machine.disk_told("unpin"), machine.locked():
+    with machine.disk_told("unpin"), machine.locked("unpin"):
         pinned = kept.pins(machine.layout)
         if wanted not in pinned:
             raise Refused(f"{wanted} is not pinned", f"pinned: {', '.join(sorted(pinned)) or 'nothing'}")

@@ -117,8 +117,9 @@ def end(pid: int) -> None:
 
 
 def _read_lock(fd: int) -> dict[str, Any]:
+    """The note, {} where it is that of a holder who has ended: the next one has not signed yet."""
     try:
         said = json.loads(os.pread(fd, 4096, 0))
     except (OSError, ValueError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return said if isinstance(said, dict) and os.path.isdir(f"/proc/{said.get('pid')}") else {}

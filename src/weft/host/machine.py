@@ -125,9 +125,9 @@ class Machine:
     # -- acting --------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def locked(self, wait: float = 5.0) -> Iterator[None]:
-        """The one writer on this host for this application; the kernel frees it when we end. Recovery comes first."""
-        with lock.held(self.layout, self.request.by, self.request.verb, wait):
+    def locked(self, verb: str = "") -> Iterator[None]:
+        """The one writer on this host for this application; the kernel frees it when we end. Recovery comes first. verb: what it is for, if not the request's."""
+        with lock.held(self.layout, self.request.by, verb or self.request.verb, 5.0):
             recover.recover(self.layout, self.journal)
             yield
 
@@ -196,18 +196,23 @@ class Machine:
             generation = state.generation(self.request.generation)
             if not generation:
                 raise Refused(f"there is no generation {self.request.generation} here", "stage it first")
+            decide.unfit(state, generation)
             return self._switch(state, generation)
 
     def rollback(self) -> dict[str, Any]:
         with self.locked():
             state = self.state()
             decide.stale(state, self.request.base)
+            self._on_trial(state)  # before anything is installed
             return self._switch(*goback.bring(self, state))
 
-    def _switch(self, state: HostState, generation: Generation) -> dict[str, Any]:
+    def _on_trial(self, state: HostState) -> None:
         if state.trial:
             raise Refused(f"generation {state.trial['generation']} is on trial: it is neither confirmed nor undone yet",
                           f"wait {trial.seconds_left(state.trial):.0f} s, until it goes back by itself")
+
+    def _switch(self, state: HostState, generation: Generation) -> dict[str, Any]:
+        self._on_trial(state)
         start = time.monotonic()
         self.watchdog(generation.number)  # before the flip: an engine that is killed right after it must not leave it undone
         try:
@@ -234,8 +239,8 @@ class Machine:
                                    "look with `fab status`", self.served())
             said = health.fault(health.ask(self.site.port, self.site), generation.release, self.site.health)
             if said:
-                raise OutcomeUnknown(f"not confirmed: GET {self.site.health.path}: {said}", "",
-                                     f"{self.served()}; it goes back by itself in {trial.seconds_left(state.trial):.0f} s")
+                left = f"; it goes back by itself in {trial.seconds_left(state.trial):.0f} s" if state.trial else ""
+                raise OutcomeUnknown(f"not confirmed: GET {self.site.health.path}: {said}", "" if left else "look with `fab status`", self.served() + left)
             if not state.trial:  # recovery has left no pending one without its trial: it was confirmed before
                 return {"warnings": [], "state": state.to_json()}
             if trial.seconds_left(state.trial) <= 0:
@@ -255,17 +260,20 @@ class Machine:
             generation = state.generation(number)
             if generation and state.live == number:
                 self.journal.append("reverting", generation=number)
-                if not trial.go_back(self.layout, "reverted"):
-                    self._flip_back(state, generation)
-                self._history("revert", generation, "reverted", start)
+                if trial.go_back(self.layout, "reverted") or self._flip_back(state, generation):
+                    self._history("revert", generation, "reverted", start)
             return {"state": self.state().to_json()}
 
-    def _flip_back(self, state: HostState, generation: Generation) -> None:
-        """A confirmed generation: activate the one that was served before it, at once; the placeholder needs no health."""
+    def _flip_back(self, state: HostState, generation: Generation) -> bool:
+        """A confirmed generation: activate the one that was served before it, at once; the placeholder needs no health.
+
+        Whether one was: before generation 0 there was nothing."""
         last = read_json(self.layout.last)
         if last.get("generation") != generation.number:
             last = {"previous": generation.previous}
         before = state.generation(last["previous"])
+        if before == generation:
+            return False
         if not before:
             raise NeedsHands(f"the generation before {generation.number} is gone", "deploy another version", self.served())
         plan = decide.activate(state, before)
@@ -274,3 +282,4 @@ class Machine:
         self.watchdog(before.number)
         self.apply(plan)
         trial.confirm(self.layout, previous=before.previous, reverts=generation.number, reverts_to="good" if last.get("was") == "good" else "bad")
+        return True
