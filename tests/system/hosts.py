@@ -33,7 +33,7 @@ HOST_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
                     "LOGNAME": "root", "SHELL": "/bin/bash", "LANG": "C.UTF-8", "TERM": "dumb"}
 PACKAGES = {"/usr/sbin/apache2": "apache2", "/usr/lib/apache2/modules/mod_wsgi.so": "libapache2-mod-wsgi-py3",
             "/usr/sbin/sshd": "openssh-server", "/usr/bin/ssh": "openssh-client", "/usr/bin/ssh-keygen": "openssh-client",
-            "/sbin/ip": "iproute2", "/sbin/tc": "iproute2", "/usr/bin/nsenter": "util-linux", "/usr/bin/sudo": "sudo"}
+            "/sbin/ip": "iproute2", "/sbin/tc": "iproute2", "/lib/systemd/systemd": "systemd", "/usr/bin/nsenter": "util-linux", "/usr/bin/sudo": "sudo"}
 
 
 class FleetError(Exception):
@@ -125,15 +125,16 @@ class Fleet:
 
     `shared` maps directories on the hosts to directories of the machine, shown read-only. `disk_mb` is the room for what a host
     writes, held in memory as it is used. `hide` names more directories that start empty on the hosts (`/usr/local`, …).
+    `systemd`: it is the first process, and starts Apache and sshd.
     """
 
-    def __init__(self, count: int = 2, *, shared: Mapping[str, str | Path] | None = None, disk_mb: int = 4096, hide: Sequence[str] = ()):
+    def __init__(self, count: int = 2, *, shared: Mapping[str, str | Path] | None = None, disk_mb: int = 4096, hide: Sequence[str] = (), systemd=False):
         self.id = secrets.token_hex(4)
         self.dir = BASE / f"{PREFIX}{self.id}"
         self.key, self.known_hosts, self.ssh_config = self.dir / "id_ed25519", self.dir / "known_hosts", self.dir / "ssh_config"
         self.hosts = [Host(self, number, disk_mb) for number in range(1, count + 1)]
         self._shared = {target: str(Path(source).resolve(strict=True)) for target, source in (shared or {}).items()}
-        self._hide = list(hide)
+        self._hide, self._systemd = list(hide), systemd
         self._owner = os.getpid()
         self._keeper: subprocess.Popen | None = None
         self._clients: list[subprocess.Popen] = []
@@ -218,7 +219,7 @@ class Fleet:
         write_owner(self.dir, self._owner, self._keeper.pid)
         hosts = [{"name": host.name, "address": host.address, "mac": f"02:00:0a:62:00:{10 + number:02x}", "disk_mb": host.disk_mb}
                  for number, host in enumerate(self.hosts, 1)]
-        self._say({"dir": str(self.dir), "owner": self._owner, "hosts": hosts, "shared": self._shared, "hide": self._hide,
+        self._say({"dir": str(self.dir), "owner": self._owner, "hosts": hosts, "shared": self._shared, "hide": self._hide, "systemd": self._systemd,
                    "public_key": self.key.with_suffix(".pub").read_text()})
 
     def _boot(self, hosts: Sequence[Host]) -> None:

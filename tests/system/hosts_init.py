@@ -23,15 +23,17 @@ import subprocess
 import sys
 import time
 import traceback
+import uuid
 from pathlib import Path
 
+from tests.system import hosts_systemd
 from tests.system.hosts_disk import DETACH, NO_DEV, NO_EXEC, NO_SUID, PRIVATE, READ_ONLY, RECURSIVE, Disk, bind, call, mount
 
 NEW_MOUNT, NEW_UTS, NEW_IPC, NEW_PID, NEW_NET = 0x00020000, 0x04000000, 0x08000000, 0x20000000, 0x40000000
 PARENT_DEATH_SIGNAL = 1
 
 BRIDGE, GATEWAY = "bridge", "10.98.0.1"
-BOOT_SECONDS = 20
+BOOT_SECONDS = 60
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -50,6 +52,7 @@ class Boot:
 
     def __init__(self, host, fleet, disk, root, line):
         self.host, self.fleet, self.disk, self.root, self.line = host, fleet, disk, root, line
+        self.groups = hosts_systemd.Groups(_full_name(fleet, host)) if fleet["systemd"] else None
 
     def run(self):
         """Become the host, tell the keeper, then collect dead children for ever."""
@@ -57,6 +60,8 @@ class Boot:
         os.closerange(3, self.line.fileno())
         os.closerange(self.line.fileno() + 1, 1 << 12)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        if self.groups:
+            self.groups.enter()
         call("unshare", NEW_MOUNT | NEW_UTS | NEW_IPC | NEW_NET)
         name = self.host["name"].encode()
         call("sethostname", name, len(name))
@@ -65,6 +70,8 @@ class Boot:
         if self.line.recv(64) != b"cable is there\n":
             os._exit(1)  # the keeper has died meanwhile
         ip("link set dev lo up", f"address add {self.host['address']}/24 dev eth0", "link set dev eth0 up")
+        if self.groups:
+            hosts_systemd.become(self._greeted, self.line)
         self._start_sshd()
         self.line.sendall(b"ready\n")
         self.line.close()
@@ -78,11 +85,16 @@ class Boot:
         self._mount_devices()
         mount("proc", self.root + "/proc", "proc", NO_SUID | NO_DEV | NO_EXEC)
         mount("sysfs", self.root + "/sys", "sysfs", NO_SUID | NO_DEV | NO_EXEC | READ_ONLY)
+        if self.groups:
+            self.groups.mount(self.root)
         mount("tmpfs", self.root + "/run", "tmpfs", NO_SUID | NO_DEV, "mode=755")
         mount("tmpfs", self.root + "/tmp", "tmpfs", NO_SUID | NO_DEV, "mode=1777")
         for made, mode in (("/run/lock", 0o1777), ("/run/sshd", 0o755)):
             os.mkdir(self.root + made)
             os.chmod(self.root + made, mode)
+        boot = Path(self.root + "/run/boot_id")  # the kernel's own is that of the machine, whatever host is started anew
+        boot.write_text(f"{uuid.uuid4()}\n")
+        bind(str(boot), self.root + "/proc/sys/kernel/random/boot_id", read_only=True)
         for target, source in self.fleet["shared"].items():
             os.makedirs(self.root + target, exist_ok=True)
             bind(source, self.root + target, read_only=True)
@@ -112,6 +124,12 @@ class Boot:
         log = "/var/log/sshd.log"
         os.posix_spawn("/usr/sbin/sshd", ["/usr/sbin/sshd", "-D", "-E", log], {"PATH": PATH, "LANG": "C.UTF-8"}, setsid=True,
                        setsigmask=(), setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGXFSZ))
+        if not self._greeted():
+            raise RuntimeError("sshd does not answer: " + Path(log).read_text()[-1000:])
+
+    @staticmethod
+    def _greeted():
+        """Whether sshd greets within the time for it."""
         deadline = time.monotonic() + BOOT_SECONDS / 2
         while time.monotonic() < deadline:
             try:
@@ -119,10 +137,10 @@ class Boot:
                     greeting.settimeout(2)
                     greeting.connect(("127.0.0.1", 22))
                     if greeting.recv(4) == b"SSH-":
-                        return
+                        return True
             except OSError:
                 time.sleep(0.005)
-        raise RuntimeError("sshd does not answer: " + Path(log).read_text()[-1000:])
+        return False
 
     @staticmethod
     def _collect():
@@ -152,6 +170,9 @@ class Keeper:
         for name, host in self.hosts.items():
             self.disks[name] = Disk(f"{self.dir}/{name}.disk", host["disk_mb"])
             self.disks[name].install(host, self.fleet)
+            if self.fleet["systemd"]:
+                hosts_systemd.sweep()
+                hosts_systemd.install(self.disks[name])
 
     def boot(self, names):
         """Boot hosts side by side; returns their first processes' ids as the machine counts them. Raises RuntimeError."""
@@ -205,6 +226,8 @@ class Keeper:
             if pid:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)  # returns when every process of the host has gone
+            if self.fleet["systemd"]:
+                hosts_systemd.Groups(_full_name(self.fleet, self.hosts[name])).remove()
             self._unplug(f"link delete dev {name}", name)
         return {}
 
@@ -252,6 +275,11 @@ class Keeper:
         for name in self.disks:
             call("umount2", f"{self.dir}/{name}.disk", DETACH)
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def _full_name(fleet, host):
+    """A host's name among those of all fleets."""
+    return f"{Path(fleet['dir']).name}-{host['name']}"
 
 
 def _links():

@@ -49,12 +49,12 @@ class Voyage:
         self.commit("The fleet")
         return self.project
 
-    def environment(self, path="/health", contains="", aliases=(), watch=0.5):
+    def environment(self, path="/health", contains="", aliases=(), watch=0.5, confirm=60):
         (self.project / "deploy").mkdir(exist_ok=True)
         hosts = json.dumps([h.name for h in self.fleet.hosts])
         (self.project / "deploy/production.toml").write_text(
             f'server = "mod_wsgi"\nhosts = {hosts}\nuser = "deploy"\nidentity = "{self.fleet.key}"\n'
-            f"[site]\nhostname = \"app.example.org\"\naliases = {json.dumps(list(aliases))}\n[rollout]\nwatch = {watch}\n"
+            f"[site]\nhostname = \"app.example.org\"\naliases = {json.dumps(list(aliases))}\n[rollout]\nwatch = {watch}\nconfirm = {confirm}\n"
             f"[health]\npath = \"{path}\"\ncontains = '{contains}'\n")
 
     def inv(self, *words, check=True):
