@@ -40,6 +40,15 @@ def may_cut_network() -> bool:
     return done.returncode == 0
 
 
+ALONE = ("unshare", "--net", "--pid", "--fork", "--kill-child")
+"""Without a network, and as the first process of a set that the kernel ends with it: nothing of it stays behind, whatever it forks."""
+
+
+@functools.lru_cache(maxsize=None)
+def may_be_alone() -> bool:
+    return subprocess.run([*ALONE, "--", "true"], capture_output=True, check=False, env=_ENVIRONMENT).returncode == 0
+
+
 DIE = ("setpriv", "--pdeathsig", "KILL")
 """The kernel ends a child with the engine that started it."""
 
@@ -57,11 +66,14 @@ def _as_account(argv: Sequence[str], layout: Layout, account: str, network: bool
     if not layout.privileged:
         return [*DIE, "--", *argv] if may_die_with_us() else list(argv)
     uid, gid = ids(layout, account)
+    become = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs", *DIE[1:], "--", *argv]
     cut = not network and may_cut_network()
     if not network and not cut and not layout.prefix:
         raise Refused("this machine does not let a process be cut off from the network, and wheels are installed without one",
                       "on the host, as root, `unshare --net -- true` must succeed: a container needs CAP_SYS_ADMIN for it")
-    return [*(["unshare", "--net", "--"] if cut else []), "setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs", *DIE[1:], "--", *argv]
+    if not cut:
+        return become
+    return [*DIE, "--", *ALONE, "--", *become] if may_be_alone() else ["unshare", "--net", "--", *become]
 
 
 def run(argv: Sequence[str], what: str, layout: Layout, account: str = "", timeout: float = 600,

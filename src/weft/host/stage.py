@@ -17,7 +17,7 @@ from weft.errors import FailedUndone, Refused
 from weft.host import sealing
 from weft.host.commands import CommandFailed, application_frames, ids, run
 from weft.host.layout import Layout, seal
-from weft.host.work import Work, empty_folder, remove, seize
+from weft.host.work import Work, empty_folder, put, remove, seize
 from weft.values import Artifact, Release
 
 
@@ -196,26 +196,34 @@ class InstallRelease:
         seize(work.layout, place)
         if said.dependencies:
             site = work.layout.layer(said.layer) / "site"
-            packages = next((place / "venv" / "lib").glob("python3*/site-packages"))
-            (packages / "weft-layer.pth").write_text(f"import site; site.addsitedir({str(site)!r})\n")
-            (place / "layer.txt").write_text(f"{site}\n")
+            put(site_packages(place) / "weft-layer.pth", f"import site; site.addsitedir({str(site)!r})\n")
+            put(place / "layer.txt", f"{site}\n")
         self._entry(place, said)
-        (place / "manifest.json").write_text(json.dumps(said.to_json(), sort_keys=True))
+        put(place / "manifest.json", json.dumps(said.to_json(), sort_keys=True))
         sealing.close(place, {"release": release})
 
     def _entry(self, place: Path, said: Release) -> None:
         entry: dict[str, str] = {"callable": said.callable}
+        remove(place / "entry")
         for artifact in said.of_kind("entry"):
             (place / "entry").mkdir()
-            (place / "entry" / artifact.basename).write_bytes(cached(self.work.layout, artifact).read_bytes())
+            put(place / "entry" / artifact.basename, cached(self.work.layout, artifact).read_bytes())
             entry = {"entry": f"entry/{artifact.basename}"}
-        (place / "entry.json").write_text(json.dumps(entry))
+        put(place / "entry.json", json.dumps(entry))
         for artifact in said.of_kind("settings"):
-            (place / "settings.ini").write_bytes(cached(self.work.layout, artifact).read_bytes())
+            put(place / "settings.ini", cached(self.work.layout, artifact).read_bytes())
 
     def undo(self, release: str) -> None:
         """Sealed or not: the plan had this step because the release was not here before."""
         remove(self.work.layout.release(release))
+
+
+def site_packages(place: Path) -> Path:
+    """Of a release's virtualenv. Raises Refused where what installed it has put links in the way."""
+    found = next((place / "venv" / "lib").glob("python3*/site-packages"))
+    if os.path.realpath(found) != os.path.join(os.path.realpath(place), found.relative_to(place)):
+        raise Refused(f"{found} leads out of the release", "look at the release's installer: it is not pip")
+    return found
 
 
 def make_venv(work: Work, place: Path) -> None:

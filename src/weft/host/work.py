@@ -73,6 +73,13 @@ def empty_folder(layout: Layout, path: Path, account: str) -> None:
     give(layout, path, account, 0o755)
 
 
+def put(path: Path, content: bytes | str) -> None:
+    """A file of root's own in a tree that was somebody else's until it was seized: what lies there goes, a link is not followed."""
+    remove(path)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "wb") as out:
+        out.write(content.encode() if isinstance(content, str) else content)
+
+
 def remove(path: Path) -> None:
     """A tree, file or link that is weft's own; not there is as good.
 
