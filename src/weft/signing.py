@@ -45,7 +45,8 @@ def sign(payload: bytes, key: str, namespace: str) -> str:
     """
     done = _run(["sign", "-f", key, "-n", namespace], payload, {"SSH_ASKPASS_REQUIRE": "never"})
     if done.returncode or not _ARMOUR.fullmatch(done.stdout):
-        raise Refused(f"the signing key {key} does not sign: {_why_not(done.stderr)}", _unlock(done.stderr, key))
+        lost = "No such file" in done.stderr and os.path.isfile(key)
+        raise Refused(f"the signing key {key} does not sign: {'it is no key that OpenSSH reads' if lost else _why_not(done.stderr)}", _unlock(done.stderr, key))
     return done.stdout
 
 

@@ -22,6 +22,7 @@ from weft.errors import Refused
 _SHOWN = 10
 _LINK = "link to "
 _HOPS = 40
+_LFS, _LFS_MOST = b"version https://git-lfs.github.com/spec/v1\n", 1024
 _VERSION_FILES = (("setuptools_scm", "version_file"), ("setuptools_scm", "write_to"), ("hatch.build.hooks.vcs", "version-file"),
                   ("pdm.version", "write_to"), ("pdm.build", "version-file"))
 
@@ -51,6 +52,10 @@ def check(archive: Path, tree: Tree, pyproject: Mapping[str, Any], generated: Se
           ignored: Callable[[Sequence[str]], Collection[str]]) -> None:
     """generated: patterns of paths.  ignored: which of these paths version control ignores. Raises Refused, naming the files."""
     differs, extra = _faults(archive, tree)
+    pointers = _pointers(archive)
+    if pointers:
+        raise Refused(f"{archive.name} has Git LFS's pointers in place of files: {', '.join(pointers[:_SHOWN])}",
+                      "git lfs install && git lfs pull, then run the same command again")
     meant = [*generated, *_version_files(pyproject)]
     differs, extra = ([path for path in paths if not _meant(path, meant)] for paths in (differs, extra))
     if extra:
@@ -79,6 +84,13 @@ def _faults(archive: Path, tree: Tree) -> tuple[list[str], list[str]]:
             if not same:
                 (differs if have else extra).append(path)
     return differs, extra
+
+
+def _pointers(archive: Path) -> list[str]:
+    """The files that only say where their content is kept: it was not fetched, and no host could."""
+    with tarfile.open(archive) as source:
+        small = [each for each in source if each.isfile() and each.size < _LFS_MOST]
+        return [each.name.partition("/")[2] for each in small if source.extractfile(each).read(len(_LFS)) == _LFS]
 
 
 def _resolved(path: str, files: Mapping[str, str]) -> str:

@@ -74,6 +74,8 @@ def of_tree(seen: Seen, frame: Frame) -> Iterator[Fault]:
         yield Fault(f"changed and not committed: {_some(state.changed)}", words.keep)
     if seen.untracked:
         yield Fault(f"in a package but not in version control: {_some(seen.untracked)}", words.add)
+    for path in seen.nested:
+        yield Fault(f"{path} is a {words.nested}, whose files would be missing in the release", "commit its files here, or require it as a dependency")
     yield from (Fault(*each) for each in state.trouble)
     if not state.identity:
         yield Fault(f"{frame.vcs} does not know who you are", words.identity)
@@ -96,6 +98,7 @@ def of_remote(seen: Seen, frame: Frame) -> Iterator[Fault]:
     if seen.lacking == "merge":
         yield Fault(f"{remote.name} has the tag {seen.unfinished.tag}, and {remote.branch} went on without its commit",
                     frame.words.unite.format(remote=remote.name, branch=remote.branch, tag=seen.unfinished.tag))
+    yield from (Fault(*each) for each in (remote.trouble if remote else ()))
     resumed = seen.unfinished and remote and remote.head in (seen.unfinished.commit, seen.unfinished.tag_id)
     if seen.relation in ("behind", "diverged") and not resumed:
         what = "is behind" if seen.relation == "behind" else "has diverged from"

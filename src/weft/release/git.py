@@ -49,7 +49,7 @@ class Repository:
                 mark == "2" and next(lines, None)
         head = "" if head == "(initial)" else head
         return State(head, "" if branch == "(detached)" else branch, self._identity(), tuple(changed), tuple(untracked),
-                     self._tags(), stem=head)
+                     self._tags(), stem=head, nested=self._nested())
 
     def _identity(self) -> str:
         try:
@@ -62,12 +62,17 @@ class Repository:
         return {words[0]: words[-1] for words in map(str.split, said.splitlines())}
 
     def remote(self, name: str, branch: str) -> Remote | None:
-        config = self._config(rf"^(remote\..*\.url|branch\.{re.escape(branch)}\.(remote|merge))$")
+        entries = self._entries(rf"^(remote\..*\.(url|pushurl)|url\..*\.pushinsteadof|branch\.{re.escape(branch)}\.(remote|merge))$")
+        config = dict(entries)
         if f"remote.{name}.url" not in config:
             return None
         there = _upstream(config, name, branch)
         try:
-            said = self._git("ls-remote", name, f"refs/heads/{there}", "refs/tags/*")
+            addresses = self._pushed_to(name, entries)
+            if len(addresses) > 1:
+                return Remote(name, there, trouble=((f"{name} pushes to {len(addresses)} addresses, which cannot take branch and tag both or neither",
+                                                     f"leave it one: git remote set-url --push {name} {addresses[0]}"),))
+            said = self._git("ls-remote", addresses[0], f"refs/heads/{there}", "refs/tags/*")
         except run.CommandFailed as error:
             return Remote(name, there, error=" ".join(error.tail) or str(error))
         refs = dict(reversed(line.split("\t")) for line in said.splitlines())
@@ -75,10 +80,24 @@ class Repository:
                 if ref.startswith("refs/tags/")}
         return Remote(name, there, refs.get(f"refs/heads/{there}", ""), tags)
 
-    def _config(self, pattern: str) -> dict[str, str]:
-        """The configuration's last value of each key that matches."""
+    def _pushed_to(self, name: str, entries: Sequence[tuple[str, str]]) -> list[str]:
+        """The addresses that `git push` writes to: what is there is asked of them, not of a mirror that is fetched from."""
+        pushed, fetched = ([value for key, value in entries if key == f"remote.{name}.{kind}"] for kind in ("pushurl", "url"))
+        if not pushed and any(key.endswith(".pushinsteadof") for key, _ in entries):
+            return self._git("remote", "get-url", "--push", "--all", name).splitlines()
+        return pushed or (fetched if len(fetched) > 1 else [name])
+
+    def _entries(self, pattern: str) -> list[tuple[str, str]]:
+        """The configuration's keys that match, with their values, what counts last."""
         said = self._git("config", "-z", "--get-regexp", pattern, ok=(0, 1))
-        return {key: value for key, _, value in (entry.partition("\n") for entry in said.split("\0") if entry)}
+        return [(key, value) for key, _, value in (entry.partition("\n") for entry in said.split("\0") if entry)]
+
+    def _nested(self) -> tuple[str, ...]:
+        """The submodules."""
+        if not (self.top / ".gitmodules").is_file():
+            return ()
+        listed = self._git("ls-files", "-z", "--stage").split("\0")
+        return tuple(line.split("\t", 1)[1] for line in listed if line.startswith("160000 "))
 
     def tracked(self, paths: Sequence[str]) -> set[str]:
         return set(self._git("ls-files", "-z", "--", *paths).split("\0")) & set(paths) if paths else set()
@@ -118,7 +137,13 @@ class Repository:
     def tag(self, scratch: Path, name: str, commit: str, message: str) -> str:
         self._git(*_NO_HOOKS, *self._signing(), "tag", "--annotate", "--cleanup=verbatim", "-m", message, name, commit,
                   at=scratch, env=self._author(), timeout=600)
+        if self._signs_tags() and "\n-----BEGIN " not in self._git("cat-file", "tag", name, at=scratch):
+            raise run.CommandFailed(["git", "tag", "--sign", name], 1, ["git made the tag, but not the signature that tag.gpgsign asks for: see user.signingkey"])
         return self._git("rev-parse", f"refs/tags/{name}", at=scratch).strip()
+
+    def _signs_tags(self) -> bool:
+        """Older versions of git go on without a signature, and end with 0, where ssh-keygen makes none."""
+        return self._git("config", "--type=bool", "--get", "tag.gpgsign", ok=(0, 1)).strip() == "true"
 
     def _author(self) -> dict[str, str]:
         """The scratch clone has none of the repository's own configuration, so who commits is handed over."""
@@ -127,7 +152,7 @@ class Repository:
                 for what, value in (("NAME", name), ("EMAIL", address))}
 
     def _signing(self) -> list[str]:
-        found = self._config(r"^(gpg\.|user\.signingkey|(commit|tag)\.gpgsign)")
+        found = dict(self._entries(r"^(gpg\.|user\.signingkey|(commit|tag)\.gpgsign)"))
         return [word for key, value in found.items() for word in ("-c", f"{key}={value or 'true'}")]
 
     def export(self, scratch: Path, commit: str, target: Path) -> None:

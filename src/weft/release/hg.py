@@ -72,7 +72,13 @@ class Repository:
         if len(parents) > 1:
             changed.append("(a merge)")
         trouble = [(f"{head[:12]} is secret, so that it cannot be pushed", "hg phase --draft .")] if phase == "secret" else []
-        return State(head, branch, self._identity(), tuple(changed), tuple(untracked), self._tags(), self._stem(head), tuple(trouble))
+        return State(head, branch, self._identity(), tuple(changed), tuple(untracked), self._tags(), self._stem(head), tuple(trouble), self._nested())
+
+    def _nested(self) -> tuple[str, ...]:
+        """The subrepositories."""
+        path = self.top / ".hgsub"
+        lines = path.read_text(encoding="utf-8", errors="surrogateescape").partition("\n[")[0].splitlines() if path.is_file() else []
+        return tuple(line.partition("=")[0].strip() for line in lines if "=" in line and not line.startswith(("#", ";", "[")))
 
     def _identity(self) -> str:
         said = os.environ.get("HGUSER") or self._read("config", "ui.username", ok=(0, 1)).strip()
@@ -99,14 +105,19 @@ class Repository:
     def remote(self, name: str, branch: str) -> Remote | None:
         if name not in self._paths():
             return None
-        branch = self._bookmark() or branch
+        branch, where = self._bookmark() or branch, self._pushed_to(name)
         try:
-            head = self._lookup(name, branch)
+            head = self._lookup(where, branch)
             import tempfile
             with tempfile.TemporaryDirectory(prefix="weft-") as place:
-                return Remote(name, branch, head, self._tags_there(name, head, os.path.join(place, "bundle")))
+                return Remote(name, branch, head, self._tags_there(where, head, os.path.join(place, "bundle")))
         except run.CommandFailed as error:
             return Remote(name, branch, error=" ".join(error.tail) or str(error))
+
+    def _pushed_to(self, name: str) -> str:
+        """What a push writes to: what is there is asked of it, not of a mirror that is pulled from."""
+        paths = self._paths()
+        return paths.get(f"{name}:pushurl") or (paths.get("default-push") if name == "default" else "") or name
 
     def _bookmark(self) -> str:
         """The active one, also where a pull has moved it away from the working directory; "" without one."""
@@ -203,7 +214,7 @@ class Repository:
             self._pull(scratch, top)
             return
         try:
-            if self._lookup(remote.name, tag) not in ("", commit):
+            if self._lookup(self._pushed_to(remote.name), tag) not in ("", commit):
                 raise SendRefused(f"{remote.name} has the tag {tag} already, on another commit")
         except run.CommandFailed as error:
             raise SendRefused("\n".join(error.tail)) from None
@@ -214,14 +225,14 @@ class Repository:
         if bookmark:
             self._hg("bookmark", "--quiet", "--force", "--rev", top, remote.branch, at=scratch)
         try:
-            self._hg("push", "--quiet", "--rev", top, *bookmark, *([] if remote.head else ["--new-branch"]), remote.name, at=scratch)
+            self._hg("push", "--quiet", "--rev", top, *bookmark, *([] if remote.head else ["--new-branch"]), self._pushed_to(remote.name), at=scratch)
         except run.CommandFailed as error:
             self._after_failed_push(error, remote, tag, commit)
 
     def _after_failed_push(self, error: run.CommandFailed, remote: Remote, tag: str, commit: str) -> None:
         """A push that failed may still have arrived: the remote is asked."""
         try:
-            there = self._lookup(remote.name, tag)
+            there = self._lookup(self._pushed_to(remote.name), tag)
         except run.CommandFailed:
             raise SendUnknown("\n".join(error.tail)) from None
         if there != commit:

@@ -46,6 +46,7 @@ class Project:
 class Seen:
     """What observe saw. unfinished: an earlier run's note whose tag is really there; unfinished_at: its directory.
 
+    nested: the repositories inside packages, whose files a build from here would take along and a release would not.
     lacking: what the remote has not of that run: "tag" or "branch", where its server died between the two, or a
     "merge", where the branch went on without the tag's commit.
     begun: the version of a run that left its note but no tag.  newest: the last version that is tagged in the history of
@@ -71,6 +72,7 @@ class Seen:
     unfinished: scratch.Note | None = None
     unfinished_at: Path | None = None
     staged: bool = False
+    nested: Sequence[str] = ()
     lacking: str = ""
     begun: str = ""
     signing: tuple[str, str] | None = None
@@ -128,7 +130,7 @@ def observe(project: Project) -> Seen:
         places=version.places(project.root, config["version_file"]),
         changelog=log, changelog_text=_text(project.root / log) if log else "",
         released=project.store.versions(project.app), obstacle=project.store.obstacle(_ROOM),
-        untracked=_in_packages(repo.top, state.untracked), missing=_missing(project),
+        untracked=_in_packages(repo.top, state.untracked), nested=[each for each in state.nested if _in_packages(repo.top, [f"{each}/-"])], missing=_missing(project),
         test=tests(project), newest=_newest(repo, state, remote, config["tag"]), news=told,
         **_locking(project),
         unrunnable=_unrunnable(project), unfinished=note, unfinished_at=at, staged=_staged(project, note), lacking=_lacking(repo, remote, note), begun=_begun(project, note),

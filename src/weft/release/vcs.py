@@ -30,6 +30,7 @@ class Words:
     merge: str
     catch_up: str
     unite: str
+    nested: str
 
 
 WORDS = {
@@ -37,11 +38,11 @@ WORDS = {
                  add_path="git add {path}, and commit it",
                  identity="git config user.name 'Your Name'; git config user.email you@example.org", ask="git ls-remote {remote}",
                  pull="git pull --ff-only {remote} {branch}", merge="git pull --rebase {remote} {branch}",
-                 catch_up="git pull --ff-only", unite="git fetch {remote} --tags && git merge {tag} && git push {remote} {branch}"),
+                 catch_up="git pull --ff-only", unite="git fetch {remote} --tags && git merge {tag} && git push {remote} {branch}", nested="submodule"),
     "hg": Words(switch="hg update {branch}", keep="commit or shelve it", add="hg add it, name it in .hgignore, or move it away",
                 add_path="hg add {path}, and commit it", identity="write username = Your Name <you@example.org> under [ui] in ~/.hgrc",
                 ask="hg identify {remote}", pull="hg pull --update {remote}", merge="hg pull {remote} && hg merge && hg commit",
-                catch_up="hg update", unite="hg pull {remote} && hg merge {tag} && hg commit && hg push {remote}")}
+                catch_up="hg update", unite="hg pull {remote} && hg merge {tag} && hg commit && hg push {remote}", nested="subrepository")}
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class State:
 
     branch: "" when none is checked out.  identity: who commits, "" when that is not known.  stem: head, or the commit
     below it where head only writes a tag down.  trouble: (what stands against a release, its fix), the system's own.
+    nested: the places of other repositories inside it, whose files are not this one's.
     """
 
     head: str
@@ -60,17 +62,20 @@ class State:
     tags: Mapping[str, str] = field(default_factory=dict)
     stem: str = ""
     trouble: tuple[tuple[str, str], ...] = ()
+    nested: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Remote:
-    """The remote as it answers now. branch: its name there; head: "" when it has no such branch; error: why it gave no answer."""
+    """The remote that is pushed to, as it answers now. branch: its name there; head: "" when it has no such branch; error: why it
+    gave no answer.  trouble: as a State has it."""
 
     name: str
     branch: str
     head: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
+    trouble: tuple[tuple[str, str], ...] = ()
 
 
 class SendRefused(Exception):

@@ -130,7 +130,9 @@ class DirectoryStore(Documents, Shown):
         place.mkdir(mode=0o700)
         for artifact in release.artifacts:
             target = place / artifact.name
-            target.parent.mkdir(mode=0o755, exist_ok=True)
+            if target.parent != place:
+                target.parent.mkdir(exist_ok=True)
+                target.parent.chmod(0o755)  # whatever the umask
             shutil.copyfile(files[artifact.name], target)
             target.chmod(0o444)
             if durable.sha256(target) != artifact.sha256:
