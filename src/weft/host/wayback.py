@@ -102,7 +102,8 @@ def choices(state: HostState) -> str:
 def not_here(state: HostState, found: Way) -> Refused:
     """For a way that needs the store, where nobody brings it."""
     return Refused(f"there is no good generation of {found.version} to go back to",
-                   f"it can go back to: {choices(state)}; `fab rollback --to {found.version}` fetches any published version from the store")
+                   f"it can go back to: {choices(state)}; `fab rollback --to {found.version}` fetches any published version from the store, "
+                   f"and on the host `weft-host install` takes one")
 
 
 def again(state: HostState, release: Release, found: Way, settings: str, by: str) -> Plan:
