@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "docs" / "reference"
 MARK = "<!-- Written by docs/generate.py; change the code it is written from, then run it again. -->\n"
 KINDS = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false", "list": "list of texts", "texts": "text or list of texts",
-         "vectors": "list of argument vectors", "waves": "list of numbers and percentages", "table": "table", "tables": "tables"}
+         "vectors": "list of argument vectors", "waves": "list of numbers and percentages", "share": "number or percentage", "table": "table", "tables": "tables"}
 
 
 def pages() -> dict[Path, str]:
@@ -70,6 +70,8 @@ def default(key: Key) -> str:
 
 def _waves(key: Key) -> Any:
     """As one would write it: plain numbers without quotes."""
+    if key.kind == "share":
+        return int(key.default) if key.default.isdigit() else key.default
     return [int(each) if each.isdigit() else each for each in key.default] if key.kind == "waves" else key.default
 
 

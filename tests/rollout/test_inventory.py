@@ -82,6 +82,24 @@ def test_limit_to_an_unknown_word_names_the_known_ones():
     assert refusal(FLEET.limit, "web1,").message == "--limit: no host or group ''"
 
 
+@pytest.mark.parametrize("words, names", [("", ["web1", "web2", "db1"]), ("front", ["db1"]), ("web1", ["web2", "db1"]), ("fr*", ["db1"]), ("*2,db1", ["web1"])])
+def test_exclude_leaves_the_others(words, names):
+    assert FLEET.exclude(words).names == names
+
+
+def test_exclude_to_nothing_or_of_nothing_is_refused():
+    assert refusal(FLEET.exclude, "*").message == "--exclude leaves no host"
+    assert refusal(FLEET.exclude, "wep1").message == "--exclude: no host or group 'wep1'; did you mean 'web1'?"
+
+
+def test_a_glob_means_groups_too():
+    assert FLEET.limit("fr*").names == ["web1", "web2"]
+
+
+def test_a_host_may_name_its_failure_domain(env):
+    assert [host.domain for host in inventory(env('[[host]]\nname="a"\ndomain="rack 1"\n[[host]]\nname="b"\n'))] == ["rack 1", ""]
+
+
 def sizes(count, spec):
     return [len(wave) for wave in waves([Host(f"h{n}") for n in range(count)], spec)]
 

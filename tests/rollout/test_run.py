@@ -218,6 +218,27 @@ def test_a_failure_within_the_budget_leaves_a_mixed_fleet_that_is_named(quick, y
     assert serving(yard) == ["1.1"] * 4
 
 
+@pytest.mark.parametrize("policy, served", [("rollback-all", ["1.0"] * 4), ("rollback-wave", ["1.1", "1.0", "1.0", "1.0"]),
+                                            ("halt", ["1.1", "1.0", "1.1", "1.1"])])
+def test_what_is_done_when_too_many_failed_is_the_policy(quick, yard, policy, served):
+    env = quick(more=f'waves = [1, "100%"]\non_failure = "{policy}"\n')
+    yard.fresh("1.0")
+    yard.order("web2", {"verb": "activate", "error": BROKEN})
+    error = raised(FailedUndone if policy == "rollback-all" else NeedsHands, env.rollout("deploy", "1.1"))
+    assert serving(yard) == served
+    if policy != "rollback-all":
+        assert "to go back: fab rollback --limit web1" in error.hint and "to go on: fab deploy --version 1.1" in error.hint
+
+
+def test_too_few_that_serve_well_end_it_within_the_budget_of_failures(quick, yard):
+    env = quick(more='waves = [1, 1, "100%"]\nmax_fail = "75%"\nmin_healthy = 4\n')
+    yard.fresh("1.0")
+    yard.order("web2", {"verb": "activate", "ill": True, "error": BROKEN})
+    rollout = env.rollout("deploy", "1.1")
+    raised(FailedUndone, rollout)
+    assert serving(yard) == ["1.0", "", "1.0", "1.0"] and statuses(rollout) == ["reverted", "failed", "staged", "staged"]
+
+
 def test_the_canary_has_no_budget(quick, yard):
     env = quick(more="max_fail = 3\n")
     yard.fresh("1.0")

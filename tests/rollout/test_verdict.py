@@ -49,12 +49,6 @@ def test_the_way_back_from_an_interrupted_rollback_is_a_deploy():
         "to go on: fab rollback --env eu --limit web2; to go back: fab deploy --version 1.1 --env eu --limit web1")
 
 
-def test_budget():
-    runs = [run("web1", "switched"), run("web2", "failed"), run("web3", "lost")]
-    assert verdict.tripped(runs[:2], 1, 5) and not verdict.tripped(runs, 2, 2) and verdict.tripped(runs, 2, 1)
-    assert not verdict.tripped(runs[:1], 1, 0)
-
-
 def test_tables_are_aligned_and_say_what_answers():
     other = {**state("1.1"), "drift": ["/etc/shop.ini was edited by hand"]}
     other["answers"] = {"status": 502, "version": "", "release": ""}

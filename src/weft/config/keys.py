@@ -72,7 +72,8 @@ HOST = (
     Key("address", "str", "", "Name or address to connect to. Default: the name."),
     Key("port", "int", 0, "SSH port. Default: ~/.ssh/config, else 22."),
     Key("user", "str", "", "SSH account, if not the environment's."),
-    Key("groups", "list", (), "Groups for --limit."),
+    Key("groups", "list", (), "Groups for --limit and --exclude."),
+    Key("domain", "str", "", "Failure domain, such as a rack or a zone: waves take hosts of all domains in turn."),
 )
 
 ENVIRONMENT = (
@@ -102,7 +103,11 @@ ENVIRONMENT = (
     Key("health.timeout", "int", 30, "Seconds for the candidate to become healthy."),
     Key("rollout.waves", "waves", ("1", "10%", "50%", "100%"), "The waves: that many hosts more, or up to that "
         "percentage of all (rounded down), each at least one host; the first is the canary."),
-    Key("rollout.max_fail", "int", 0, "How many hosts may fail before the deploy goes back."),
+    Key("rollout.max_fail", "share", "0", "How many hosts may fail, a number or a percentage of all (rounded down, at least one), before `on_failure`; "
+        "in the first wave none."),
+    Key("rollout.min_healthy", "share", "0", "How many hosts must serve well after each wave, a number or a percentage of all; those that did not before do not count."),
+    Key("rollout.on_failure", "str", "rollback-all", "When too many failed: every switched host goes back, those of the last wave do, or none.",
+        ("rollback-all", "rollback-wave", "halt")),
     Key("rollout.parallel", "int", 16, "How many hosts are worked on at once."),
     Key("rollout.watch", "float", 2.0, "Seconds that the answers are watched on each host after its switch."),
     Key("rollout.max_errors", "float", 1.0, "Percent of the users' requests that may fail (5xx) while a host is watched, before it goes back; twice "

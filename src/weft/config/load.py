@@ -159,6 +159,7 @@ def _fits(key: Key, value: Any) -> bool:
         "list": lists and all(isinstance(v, str) or (key.name.endswith("doors") and isinstance(v, int)) for v in value),
         "texts": _texts(value) or isinstance(value, str) and bool(value), "vectors": lists and (_vector(value) or not value or all(map(_vector, value))),
         "waves": lists and bool(value) and all(re.fullmatch(r"[1-9]\d*|(100|[1-9]\d?)%", str(v)) for v in value),
+        "share": number and value >= 0 or isinstance(value, str) and bool(re.fullmatch(r"(?:100|[1-9]?\d)%", value, re.ASCII)),
         "tables": lists and all(isinstance(v, dict) for v in value),
     }[key.kind]
 
@@ -177,6 +178,8 @@ def _value(path: Path, key: Key, value: Any) -> Any:
         return [value] if _vector(value) else value
     if key.kind == "texts":
         return [value] if isinstance(value, str) else value
+    if key.kind == "share":
+        return str(value)
     if key.kind == "waves":
         return [str(each) for each in value]
     if key.kind == "tables":
@@ -189,7 +192,7 @@ def _expected(key: Key) -> str:
         return f"one of {', '.join(key.choices)}"
     return {"str": "a string", "int": "a whole number", "float": "a number", "bool": "true or false",
             "list": "a list of strings", "texts": "a string, or a list of strings", "vectors": 'a command such as ["make", "assets"], or a list of commands', "waves": "a list of hosts or percents such as [1, \"10%\", \"100%\"]",
-            "table": "a table", "tables": "[[host]] tables"}[key.kind]
+            "share": 'a number of hosts, or a percentage such as "10%"', "table": "a table", "tables": "[[host]] tables"}[key.kind]
 
 
 def _guess(name: str, known: Iterable[str]) -> str:

@@ -16,7 +16,8 @@ from weft.rollout.belief import belief
 from weft.rollout.hostrun import Job
 from weft.rollout.inventory import Inventory, inventory
 from weft.rollout.payload import Payload
-from weft.rollout.run import Policy, Progress, Rollout
+from weft.rollout.budget import Policy
+from weft.rollout.run import Progress, Rollout
 from weft.rollout.site import site
 from weft.rollout.access import Access
 from weft.values import Version, app_name
@@ -24,7 +25,7 @@ from weft.values import Version, app_name
 
 @dataclass(frozen=True)
 class Environment:
-    """hosts: what `--limit` left.  site: the table of the engine's protocol.  artifacts: the store's address."""
+    """hosts: what `--limit` and `--exclude` left.  site: the table of the engine's protocol.  artifacts: the store's address."""
 
     root: Path
     app: str
@@ -64,7 +65,7 @@ def project_root(start: Path) -> Path:
     return next((place for place in [start, *start.parents] if any((place / mark).is_file() for mark in marks)), start)
 
 
-def load(root: Path, env: str = "", limit: str = "", fabric_config: Any = None) -> Environment:
+def load(root: Path, env: str = "", limit: str = "", fabric_config: Any = None, exclude: str = "") -> Environment:
     """Raises UsageError, with file, line and the known words, for everything that is wrong with the configuration."""
     project = config.project(root)
     try:
@@ -74,6 +75,6 @@ def load(root: Path, env: str = "", limit: str = "", fabric_config: Any = None) 
     layer = config.environment(root, env)
     again = f" --env {layer['name']}" if len(config.environments(root)) > 1 else ""
     return Environment(
-        root, app, layer["name"], inventory(layer).limit(limit),
+        root, app, layer["name"], inventory(layer).limit(limit).exclude(exclude),
         transport.access(layer, root, fabric_config, again), site(layer, app),
-        Policy(layer["rollout.waves"], layer["rollout.parallel"], layer["rollout.max_fail"]), project["artifacts"])
+        Policy(*(layer[f"rollout.{name}"] for name in ("waves", "parallel", "max_fail", "min_healthy", "on_failure"))), project["artifacts"])

@@ -25,6 +25,7 @@ class Host:
     port: int = 0
     user: str = ""
     groups: tuple[str, ...] = ()
+    domain: str = ""
 
     @property
     def target(self) -> str:
@@ -53,23 +54,32 @@ class Inventory:
         return sorted({group for host in self.hosts for group in host.groups})
 
     def limit(self, words: str | Iterable[str]) -> Inventory:
-        """The hosts that a word means: a name, a group or a glob over names; words by comma or as a list.
+        """The hosts that a word means: a name, a group or a glob over both; words by comma or as a list.
 
         No words: all hosts. Raises UsageError for a word that means nothing, with the known ones.
         """
-        parts = words.split(",") if isinstance(words, str) else list(words)
-        if parts in ([], [""]):
-            return self
-        meant = {host for word in parts for host in self._meant(word.strip())}
-        return Inventory(tuple(host for host in self.hosts if host in meant))
+        meant = self._meant(words, "--limit")
+        return self if meant is None else Inventory(tuple(host for host in self.hosts if host in meant))
 
-    def _meant(self, word: str) -> list[Host]:
+    def exclude(self, words: str | Iterable[str]) -> Inventory:
+        """All but the hosts that a word means, as for `limit`. No words: all hosts. Raises UsageError, also where none is left."""
+        meant = self._meant(words, "--exclude")
+        left = self.hosts if meant is None else tuple(host for host in self.hosts if host not in meant)
+        if not left:
+            raise UsageError("--exclude leaves no host", f"hosts: {', '.join(self.names)}")
+        return Inventory(left)
+
+    def _meant(self, words: str | Iterable[str], option: str) -> set[Host] | None:
+        parts = words.split(",") if isinstance(words, str) else list(words)
+        return None if parts in ([], [""]) else {host for word in parts for host in self._of(word.strip(), option)}
+
+    def _of(self, word: str, option: str) -> list[Host]:
         found = [host for host in self.hosts if word == host.name or word in host.groups]
         if not found and set(word) & set("*?["):
-            found = [host for host in self.hosts if fnmatch.fnmatchcase(host.name, word)]
+            found = [host for host in self.hosts if any(fnmatch.fnmatchcase(name, word) for name in (host.name, *host.groups))]
         if not found:
             known = [*self.names, *self.groups]
-            raise UsageError(f"--limit: no host or group {word!r}{_guess(word, known)}",
+            raise UsageError(f"{option}: no host or group {word!r}{_guess(word, known)}",
                              f"known hosts: {', '.join(self.names)}"
                              + (f"; groups: {', '.join(self.groups)}" if self.groups else ""))
         return found
@@ -106,7 +116,7 @@ def _host(env: Layer, key: str, given: dict[str, Any]) -> Host:
     for group in given.get("groups", ()):
         if not _NAME.fullmatch(group):
             raise env.wrong(key, f"{group!r} (of {name}) is not a group name", "use letters, digits, '.', '-' and '_'")
-    return Host(name, address, given.get("port", 0), given.get("user", ""), tuple(given.get("groups", ())))
+    return Host(name, address, given.get("port", 0), given.get("user", ""), tuple(given.get("groups", ())), given.get("domain", ""))
 
 
 def waves(hosts: Sequence[Host], sizes: Sequence[str]) -> list[tuple[Host, ...]]:

@@ -5,11 +5,12 @@ Between two phases stands a barrier: no host goes on before all hosts have come 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Callable, Iterable, Protocol, Sequence
 
 from weft.errors import WeftError
-from weft.rollout import verdict
+from weft.rollout import budget, verdict
+from weft.rollout.budget import Policy
 from weft.rollout.hostrun import HostRun, Job
 from weft.rollout.inventory import Host, waves
 from weft.rollout.pool import Stop, each
@@ -26,15 +27,6 @@ class Progress(Protocol):
 
     def plans(self, runs: Sequence[HostRun]) -> None:
         """What will be done, before anything is."""
-
-
-@dataclass(frozen=True)
-class Policy:
-    """sizes: of the waves.  parallel: hosts at once.  max_fail: hosts after the first wave that may fail."""
-
-    sizes: Sequence[str]
-    parallel: int = 16
-    max_fail: int = 0
 
 
 class Rollout:
@@ -136,22 +128,25 @@ class Rollout:
             raise verdict.not_staged(self.job, self.runs)
 
     def switch(self) -> None:
-        """Wave after wave; when the budget trips, all that were switched go back."""
-        cut = waves([run.host for run in self.todo], self.policy.sizes)
-        by_host = {run.host: run for run in self.runs}
+        """Wave after wave; when a budget is spent, the policy says which of those that were switched go back."""
+        cut = waves([run.host for run in budget.ordered(self.todo)], self.policy.sizes)
+        by_host, healthy = {run.host: run for run in self.runs}, sum(map(budget.well, self.runs))
         for n, wave in enumerate(cut, 1):
             names = ", ".join(host.name for host in wave)
             self.progress.phase(f"wave {n} of {len(cut)}: {names}" + (" (canary)" if n == 1 and len(cut) > 1 else ""))
             self._each([by_host[host] for host in wave], HostRun.switch)
             if self.stop:
                 return
-            if verdict.tripped(self.runs, n, self.policy.max_fail):
-                return self.back()
+            why = budget.tripped(self.runs, n, self.policy, healthy)
+            if why:
+                return self.back([by_host[host] for host in wave], why)
             self._settle()
 
-    def back(self) -> None:
-        """Rollback-all: every host that this rollout has switched, and every one whose answer was lost."""
-        gone = [run for run in self.runs if run.status in ("switched", "lost")]
+    def back(self, wave: Sequence[HostRun], why: str) -> None:
+        """Every host that this rollout has switched, or those of the last wave, or none; and every one whose answer was lost."""
+        going = {budget.ALL: self.runs, budget.WAVE: wave, budget.HALT: []}[self.policy.on_failure]
+        gone = [run for run in self.runs if run.status == "lost" or run.status == "switched" and run in going]
+        self.progress.phase(f"{why}: {self.policy.on_failure}")
         if gone:
             self.progress.phase(f"going back on {_count(gone)}")
             self._each(gone, lambda run: run.settle() if run.status == "lost" else run.revert(), heed=False)

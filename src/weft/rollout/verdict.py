@@ -86,12 +86,6 @@ def not_staged(job: Job, runs: Sequence[HostRun]) -> WeftError:
                 {"hosts": hosts(runs)})
 
 
-def tripped(runs: Sequence[HostRun], wave: int, max_fail: int) -> bool:
-    """Whether the rollout goes back: the first wave may not fail at all, all together not more than max_fail hosts."""
-    failed = sum(run.status in ("failed", "lost", "stuck", "unknown") for run in runs)
-    return failed > (0 if wave == 1 else max_fail)
-
-
 def served(runs: Iterable[HostRun]) -> str:
     """ "1.1.3 is served everywhere", or which hosts serve which."""
     by_version: dict[str, list[str]] = {}

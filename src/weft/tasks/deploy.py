@@ -17,6 +17,7 @@ from weft.values import Version
 
 ENV = "the environment: deploy/NAME.toml (default: the only one)"
 LIMIT = "only these hosts: names, groups or globs, by comma"
+EXCLUDE = "all but these hosts, named likewise"
 JSON = "one JSON object at the end, nothing else on standard output"
 VERSION = "the version to deploy, as it was released"
 PLAN = "show every host's plan and change nothing"
@@ -25,14 +26,14 @@ OVERRIDES = {"force_yanked": "deploy a version all the same that was taken back 
              "accept_expired": "believe an index here that is past its time; hosts with signers of their own do not"}
 
 
-def _load(c: Any, env: str, limit: str = "") -> Any:
+def _load(c: Any, env: str, limit: str = "", exclude: str = "") -> Any:
     """The environment. Raises UsageError also for Fabric's own -H: a rollout owns its hosts and their order."""
     from weft.rollout.environment import load, project_root
     if getattr(c, "original_host", None):
         raise UsageError(f"-H {c.original_host} would run this task once a host, one after the other, without waves",
                          f"use --limit {c.original_host}")
     fabric_config = c.config if hasattr(c.config, "base_ssh_config") else None
-    return load(project_root(Path.cwd()), env, limit, fabric_config)
+    return load(project_root(Path.cwd()), env, limit, fabric_config, exclude)
 
 
 def _version(text: str, name: str, known: Any) -> Version:
@@ -69,62 +70,62 @@ def _roll(environment: Any, job: Any, plan: bool, json: bool) -> dict[str, Any]:
     return {"app": environment.app, "env": environment.name, "verb": "plan" if plan else job.verb, **said}
 
 
-@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "plan": PLAN, "json": JSON, **OVERRIDES})
+@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, **OVERRIDES})
 @shell.command
-def deploy(c, version="", env="", limit="", plan=False, json=False, force_yanked=False, force_bad=False, accept_expired=False):
+def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, force_yanked=False, force_bad=False, accept_expired=False):
     """Bring a released version to the hosts: stage everywhere, switch in waves, confirm, or go back."""
     if version:
         Version(version)
-    environment = _load(c, env, limit)
+    environment = _load(c, env, limit, exclude)
     wanted = _version(version, "deploy", lambda: _newest(environment))
     return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired), plan or c.config.run.dry, json)
 
 
-@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "json": JSON, **OVERRIDES})
+@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON, **OVERRIDES})
 @shell.command
-def plan(c, version="", env="", limit="", json=False, force_yanked=False, force_bad=False, accept_expired=False):
+def plan(c, version="", env="", limit="", exclude="", json=False, force_yanked=False, force_bad=False, accept_expired=False):
     """Show what a deploy would do on every host, and change nothing."""
     if version:
         Version(version)
-    environment = _load(c, env, limit)
+    environment = _load(c, env, limit, exclude)
     wanted = _version(version, "plan", lambda: _newest(environment))
     return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired), True, json)
 
 
 @task(auto_shortflags=False, help={"to": "a version (default: the good one before)", "env": ENV,
-                                   "limit": LIMIT, "plan": PLAN, "json": JSON, **OVERRIDES})
+                                   "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, **OVERRIDES})
 @shell.command
-def rollback(c, to="", env="", limit="", plan=False, json=False, force_yanked=False, force_bad=False, accept_expired=False):
+def rollback(c, to="", env="", limit="", exclude="", plan=False, json=False, force_yanked=False, force_bad=False, accept_expired=False):
     """Go back to the release before, or to a named one: from what the hosts still have, else from the store."""
     if to:
         Version(to)
-    environment = _load(c, env, limit)
+    environment = _load(c, env, limit, exclude)
     return _roll(environment, environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired), plan or c.config.run.dry, json)
 
 
-@task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "json": JSON})
+@task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})
 @shell.command
-def status(c, env="", limit="", json=False):
+def status(c, env="", limit="", exclude="", json=False):
     """What every host serves, what really answers there, since when, by whom, and what was changed by hand."""
     from weft.rollout import tables
-    return _ask(_load(c, env, limit), tables.status, json)
+    return _ask(_load(c, env, limit, exclude), tables.status, json)
 
 
-@task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "json": JSON})
+@task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})
 @shell.command
-def history(c, env="", limit="", json=False):
+def history(c, env="", limit="", exclude="", json=False):
     """What every host has served, newest first."""
     from weft.rollout import tables
-    return _ask(_load(c, env, limit), tables.history, json)
+    return _ask(_load(c, env, limit, exclude), tables.history, json)
 
 
-@task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "json": JSON})
+@task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})
 @shell.command
-def verify(c, env="", limit="", json=False):
+def verify(c, env="", limit="", exclude="", json=False):
     """Compare every installed file on the hosts with what was sealed, and name what differs."""
     from weft.host import report
     from weft.rollout import survey, tables
-    environment = _load(c, env, limit)
+    environment = _load(c, env, limit, exclude)
     drift, errors = survey.audit(environment)
     if drift and not json:
         print("\n".join(tables.drift(drift)), flush=True)
@@ -147,14 +148,14 @@ def _ask(environment: Any, table: Any, json: bool) -> dict[str, Any]:
 
 
 @task(auto_shortflags=False, help={
-    "env": ENV, "limit": LIMIT, "json": JSON,
+    "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON,
     "as_": "the SSH account that sets up, such as root (default: the environment's user)",
     "key": "public key file that lets the environment's user in (default: the environment's identity, with .pub)"})
 @shell.command
-def setup(c, env="", limit="", as_="", key="", json=False):
+def setup(c, env="", limit="", exclude="", as_="", key="", json=False):
     """Prepare fresh hosts: accounts, directories, the sudo rule, the site. Running it again changes only what differs."""
     from weft.rollout import setup as work, show
-    environment = _load(c, env, limit)
+    environment = _load(c, env, limit, exclude)
     with show.progress(json) as progress:
         did = work.run(environment, as_, work.public_key(environment, key), progress)
     for name, sentences in did.items() if not json else ():

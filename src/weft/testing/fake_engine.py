@@ -11,6 +11,7 @@ DIR/orders.json, a list that is used up from the front:
     {"verb": "stage", "sleep": 2.0}                        be slow, then go on
     {"verb": "observe", "faults": [{"message": "…", "next": "…"}]}
     {"verb": "confirm", "complain": "…", "exit": 1}        write to standard error instead of answering
+    {"verb": "activate", "ill": true}                      from now on the site answers 502
 
 DIR/log gets a line a request: its verb, and when it started and ended.
 """
@@ -77,9 +78,10 @@ class FakeEngine:
             os._exit(77)
         if when == "before":
             time.sleep(self.order.get("sleep", 0))
+            if "ill" in self.order:
+                (self.prefix / "ill").touch()
             if "complain" in self.order:
-                sys.stderr.write(self.order["complain"])
-                sys.stderr.flush()
+                print(self.order["complain"], end="", file=sys.stderr, flush=True)
                 os._exit(self.order.get("exit", 1))
             if "error" in self.order:
                 raise from_json(self.order["error"])
@@ -238,8 +240,8 @@ class FakeEngine:
     def seen(self) -> dict[str, Any]:
         """`state` of the protocol."""
         live = self._live()
-        answers = {"status": 200, "release": live["release"], "version": live["version"]} if self.state["set_up"] else {
-            "status": 0, "error": "not set up"}
+        answers = {"status": 0, "error": "not set up"} if not self.state["set_up"] else {"status": 502, "release": "", "version": ""} \
+            if (self.prefix / "ill").exists() else {"status": 200, "release": live["release"], "version": live["version"]}
         return {"app": self.request["app"], "host": self.prefix.name, "engine": __version__,
                 "set_up": self.state["set_up"], "live": self.state["live"], "slot": "a" if self.state["set_up"] else "",
                 "slots": {"a": self.state["live"]} if self.state["set_up"] else {}, "answers": answers,
@@ -278,12 +280,10 @@ def go_back(state: dict[str, Any], note: str) -> None:
 
 
 def main(argv: list[str]) -> int:
-    prefix = Path(argv[argv.index("--prefix") + 1])
-    started = time.time()
+    prefix, started = Path(argv[argv.index("--prefix") + 1]), time.time()
 
     def say(said: dict[str, Any]) -> None:
-        sys.stdout.write(json.dumps(said) + "\n")
-        sys.stdout.flush()
+        print(json.dumps(said), flush=True)
 
     engine, code = FakeEngine(prefix, sys.stdin.buffer, say), 0
     try:
