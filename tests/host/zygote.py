@@ -56,6 +56,7 @@ def main():
     light.register()
     commands.may_die_with_us()
     commands.may_cut_network()
+    commands.may_be_alone()
     out = tempfile.TemporaryFile()
     for line in sys.stdin:
         out.seek(0)

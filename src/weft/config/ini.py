@@ -25,8 +25,20 @@ def parse(text: str, origin: str) -> configparser.RawConfigParser:
     try:
         parser.read_string(text, origin)
     except configparser.Error as error:
-        raise Refused(f"{origin} is not a valid ini file: {' '.join(str(error).split())}") from None
+        raise Refused(f"{origin} is not a valid ini file: {_wrong(error)}") from None
     return parser
+
+
+def _wrong(error: configparser.Error) -> str:
+    """Where and what, without the line itself: it may hold a secret."""
+    if isinstance(error, configparser.MissingSectionHeaderError):
+        return f"line {error.lineno} comes before the first [section]"
+    if isinstance(error, configparser.DuplicateOptionError):
+        return f"line {error.lineno}: {error.option} is in [{error.section}] twice"
+    if isinstance(error, configparser.DuplicateSectionError):
+        return f"line {error.lineno}: [{error.section}] is there twice"
+    numbers = ", ".join(str(number) for number, _line in getattr(error, "errors", ()))
+    return f"line {numbers} is not `key = value`" if numbers else type(error).__name__
 
 
 def resolve(parser: configparser.RawConfigParser, variant: str) -> bool:

@@ -12,7 +12,7 @@ import traceback
 from typing import Any
 
 from weft.errors import Interrupted, Refused, UsageError, WeftError
-from weft.host import lock, recover, trial
+from weft.host import commands, lock, recover, trial
 from weft.host.layout import Layout
 from weft.host.machine import Machine
 from weft.host.request import Request, read
@@ -89,7 +89,7 @@ def start_watchdog(request: Request, generation: int) -> None:
     """A process of its own that outlives this connection and undoes the generation if nobody confirms it."""
     subprocess.Popen([*engine_argv(request.layout.prefix), "--watchdog", request.layout.app, str(generation)],
                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                     start_new_session=True, cwd="/")
+                     start_new_session=True, cwd="/", env=commands.environment("PYTHONPATH"))
 
 
 def watch_over(layout: Layout, generation: int) -> dict[str, Any]:

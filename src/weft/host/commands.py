@@ -19,6 +19,11 @@ INSTALLER = "weft-install"
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
+def environment(*kept: str) -> dict[str, str]:
+    """What a process of ours gets of our own environment: paths, and these variables; the rest is the operator's."""
+    return {**_ENVIRONMENT, **{name: os.environ[name] for name in kept if name in os.environ}}
+
+
 class CommandFailed(WeftError):
     """A command ended otherwise than with 0; `details` are its last lines."""
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from weft import __version__
 from weft.durable import sha256
-from weft.host import health, processes, room
+from weft.host import commands, health, processes, room
 from weft.host.layout import Layout, seal
 from weft.host.state import Fault, HostState
 from weft.servers import SLOTS, Site, before, find
@@ -90,7 +90,7 @@ def python_version(python: str) -> str:
     if os.path.realpath(python) == os.path.realpath(sys.executable):
         return f"{sys.version_info[0]}.{sys.version_info[1]}"
     try:
-        done = subprocess.run([python, "-I", "-S", "-V"], capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run([python, "-I", "-S", "-V"], capture_output=True, text=True, timeout=20, check=False, env=commands.environment())
     except (OSError, subprocess.TimeoutExpired):
         return ""
     match = re.search(r"Python (\d+\.\d+)", done.stdout + done.stderr)

@@ -164,7 +164,7 @@ def sudo_rule(user: str) -> list[str]:
 
 
 def folders(work: Work) -> list[str]:
-    """Root owns all of it but what the application writes: its markers and its own data."""
+    """Root owns all of it but what the application writes: its markers and its own data. Drop-ins may hold secrets: they are root's to read."""
     layout, made = work.layout, []
     for path in layout.folders():
         if not path.is_dir():
@@ -172,7 +172,7 @@ def folders(work: Work) -> list[str]:
             made.append(path)
         mine = path in [layout.run(s) for s in SLOTS] or path == layout.root / "shared"
         if layout.privileged:
-            give(layout, path, work.site.account if mine else "root", 0o700 if path == layout.state else 0o755)
+            give(layout, path, work.site.account if mine else "root", 0o700 if path in (layout.state, layout.drop_ins) else 0o755)
     return [f"made {layout.root} and {len(made) - 1} directories more"] if made else []
 
 
