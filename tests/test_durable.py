@@ -30,6 +30,11 @@ def test_link_replaces_links_only(tmp_path):
     with pytest.raises(FileExistsError, match="is not a symlink of weft's"):
         durable.link(tmp_path / "file", "x")
     assert (tmp_path / "file").read_text() == "somebody's"
+    durable.link(tmp_path / "file", "x", over_file=True)
+    assert os.readlink(tmp_path / "file") == "x"
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FileExistsError, match="is not a symlink of weft's"):
+        durable.link(tmp_path / "folder", "x", over_file=True)
 
 
 def test_publish_never_replaces(tmp_path):

@@ -65,13 +65,14 @@ def _write_all(fd: int, payload: bytes) -> None:
         view = view[os.write(fd, view):]
 
 
-def link(path: Path, target: str, sync: bool = True) -> None:
+def link(path: Path, target: str, sync: bool = True, over_file: bool = False) -> None:
     """Make `path` a symlink to `target`, replacing a symlink (never a file or directory) that is there.
 
     The rename is the commit point of a switch: readers see the old target or the new one. Raises FileExistsError
-    where something else than a symlink is in the way. sync: as in `write`.
+    where something else than a symlink is in the way. sync: as in `write`. over_file: a file is replaced too, whose content the
+    caller has kept: at no moment is nothing there.
     """
-    if os.path.lexists(path) and not stat.S_ISLNK(os.lstat(path).st_mode):
+    if os.path.lexists(path) and not stat.S_ISLNK(os.lstat(path).st_mode) and not (over_file and path.is_file()):
         raise FileExistsError(f"{path} is not a symlink of weft's; it is left alone")
     temp = temp_name(path)
     os.symlink(target, temp)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
@@ -52,6 +51,4 @@ def _restore(layout: Layout, number: int, sealed: str, account: str) -> None:
     path = layout.generation(number) / "settings.ini"
     if sealed:
         durable.write(path, sealed, 0o640, (0, ids(layout, account)[1]) if layout.privileged else None)
-    if os.path.lexists(layout.ini) and not layout.ini.is_symlink():
-        layout.ini.unlink()
-    durable.link(layout.ini, str(layout.live / "generation" / "settings.ini"))
+    durable.link(layout.ini, str(layout.live / "generation" / "settings.ini"), over_file=True)

@@ -235,7 +235,8 @@ def unpin(here: Here, version: str) -> dict[str, Any]:
 
 
 def _pins(here: Here, verb: str, version: str, what: str) -> dict[str, Any]:
-    Journal(here.layout.state / "history.jsonl").append(verb, by=by(), version=version, result="done")
+    with here.machine().disk_told(verb):
+        Journal(here.layout.state / "history.jsonl").append(verb, by=by(), version=version, result="done")
     pins = kept.pins(here.layout)
     here.screen.say([f"{version} {what}", *([f"pinned: {report.pinned(pins)}"] if pins else [])])
     return {"pins": pins}
