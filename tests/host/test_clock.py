@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import time
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def lines(host, name):
 def test_a_trial_lasts_as_long_as_it_was_given_whatever_the_clock_says(host, days):
     number = try_out(host)
     host.clock.set(days)
-    assert host.recover()["last"]["result"] == {"recovered": ["shop"], "failed": {}}
+    assert host.recover()["last"] == {"code": 0, "recovered": ["shop"], "failed": {}}
     assert version(host) == "1.1", "it was ended by the clock"
     done = host.ask("rollback", to="", base=number)
     assert done["code"] == 3 and done["last"]["error"]["message"].startswith(f"generation {number} is on trial"), done
@@ -105,6 +106,7 @@ def test_who_holds_the_lock_is_told_with_the_time_that_the_host_had(host):
     said = json.loads((host.state / "lock").read_text())
     assert int(said["since"][:4]) in (YEAR + 10, YEAR + 11)
     host.clock.set(0)
+    (host.state / "lock").write_text(json.dumps({**said, "pid": os.getpid()}))  # as if it ran still: the note of a holder that has ended is not told
     with open(host.state / "lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = host.ask("revert", generation=2)
