@@ -79,6 +79,7 @@ class Duel:
         if len(given) == 1:
             (who, order), = given.items()
             done = {who: who.give(order, self.model)}
+            self.answers(done)
             self.settled(given, self.then([(self.model, [])], who, order, done[who]))
             return done
         self.counts["at once"] += 1
@@ -122,7 +123,12 @@ class Duel:
             for each in select.select(list(left), [], [], 0.02)[0]:
                 who = left.pop(each)
                 done[who] = who.finish()
+        self.answers(done)
         return done
+
+    def answers(self, done):
+        """For the message of a failure."""
+        self.said.append({who.by: (each["code"], each["last"].get("error", {}).get("message", "")) for who, each in done.items()})
 
     def after(self, line):
         model = self.model.copy()

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tests.host import orders
 from tests.host.light_host import LightHost
-from tests.host.orders import RELEASES, VERSIONS, Operator
+from tests.host.orders import COLOURS, RELEASES, VERSIONS, Operator
 from weft.host import kept
 from weft.host.layout import Layout
 
@@ -32,7 +32,7 @@ class History(RuleBasedStateMachine):
         self.host, self.operator, self.bases = host, operator, bases
         self.model, self.tampered = None, {}
 
-    @initialize(base=some.sampled_from(["new", "old"]))
+    @initialize(base=some.sampled_from(["new", "old", "pinned", "back"]))
     def start(self, base):
         self.host.restore(base)
         self.model = self.bases[base].copy()
@@ -76,6 +76,10 @@ class History(RuleBasedStateMachine):
             self.gives(("activate", staged["last"]["result"]["generation"], self.model.live))
             if end != "none":
                 self.gives((end, self.model.live))
+
+    @rule(version=versions)
+    def a_good_deploy(self, version):
+        self.a_deploy(version, "confirm")
 
     @rule(to=some.one_of(some.just(""), versions))
     def a_rollback(self, to):
@@ -164,9 +168,7 @@ class History(RuleBasedStateMachine):
 
     @rule(version=versions, on=some.booleans())
     def a_pin(self, version, on):
-        layout = Layout("shop", str(self.host.prefix))
-        kept.pin(layout, version, "pins@here") if on else kept.unpin(layout, version)
-        self.model.pins = self.model.pins | {version} if on else self.model.pins - {version}
+        pinned(self.host, self.model, version, on)
 
 
 @pytest.fixture(scope="module")
@@ -182,10 +184,24 @@ def life():
             deployed(host, operator, model, version)
         bases["old"] = model.copy()
         host.keep("old")
+        pinned(host, model, VERSIONS[2])  # the oldest that is installed: the next deploy would prune it
+        bases["pinned"] = model.copy()
+        host.keep("pinned")
+        pinned(host, model, VERSIONS[2], on=False)
+        for order in (("rollback", VERSIONS[2], 7), ("confirm", 3)):  # the next deploy's way back is the oldest one
+            assert operator.give(order, model)["code"] == model.apply(order) == 0
+        bases["back"] = model.copy()
+        host.keep("back")
         yield host, operator, bases
     finally:
         operator.close()
         host.close()
+
+
+def pinned(host, model, version, on=True):
+    layout = Layout("shop", str(host.prefix))
+    kept.pin(layout, version, "pins@here") if on else kept.unpin(layout, version)
+    model.pins = model.pins | {version} if on else model.pins - {version}
 
 
 def deployed(host, operator, model, version):
@@ -227,3 +243,15 @@ def test_a_rollback_during_a_trial_installs_nothing(life):
     assert model.cached["1.0"] == "good" and "1.0" not in model.installed
     assert operator.give(("rollback", "1.0", 8), model)["code"] == 3
     assert sorted(p.name for p in (host.root / "releases").iterdir()) == before
+
+
+def test_two_edits_that_are_kept_within_a_second_are_both_kept(life):
+    host, operator, bases = life
+    host.restore("old")
+    model = bases["old"].copy()
+    for edit in ("colour = one\n", f"colour = {COLOURS['1.6']}\nsize = 2\n"):
+        (host.prefix / "etc/shop.ini").write_text(f"[shop]\n{edit}")
+        assert operator.give(("keep-edit",), model)["code"] == 0
+    kept_edits = sorted((host.prefix / "etc/shop.d").glob("*.ini"))
+    assert [path.read_text().split("[shop]\n")[1] for path in kept_edits] == ["colour = one\n", "size = 2\n"]
+    assert len(list(host.state.glob("edited-*.ini"))) == 2

@@ -22,7 +22,7 @@ def keep(here: Machine) -> dict[str, Any]:
         kept_aside = layout.sealed_settings(state.live)
         sealed = kept_aside.read_text(encoding="utf-8") if kept_aside.exists() else ""  # generation 0, or one without settings
         edited = layout.ini.read_text(encoding="utf-8") if layout.ini.exists() else sealed  # it was removed: nothing to keep
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        stamp = _stamp(layout)
         durable.write(layout.state / f"edited-{stamp}.ini", edited, 0o600)
         kept = layout.drop_ins / f"50-kept-{stamp}.ini"
         durable.write(kept, _changes(ini.parse(edited, str(layout.ini)), ini.parse(sealed, "the sealed settings")), 0o640)
@@ -30,6 +30,12 @@ def keep(here: Machine) -> dict[str, Any]:
         return {"did": [f"kept the changes in {kept}; the next deploy applies them",
                         f"kept the whole edited file in {layout.state / f'edited-{stamp}.ini'}"],
                 "state": here.state().to_json()}
+
+
+def _stamp(layout: Layout) -> str:
+    """Now, and never that of an edit that was kept before; later ones sort behind it."""
+    now = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    return next(now + more for more in ("", *"bcdefghijklmnopqrstuvwxyz") if not (layout.state / f"edited-{now}{more}.ini").exists())
 
 
 def _changes(edited: Any, rendered: Any) -> str:
