@@ -1,10 +1,12 @@
 """The ways back, from the nearest to the farthest: `python bench/rollback.py [ROUNDS]`.
 
-A real engine and a private Apache under a prefix, and three small releases. A time counts from when the host gets the order (the engine's process is
-started) until the site answers a user from the release that was gone back to. Exits with 1 where the slot's median is over a second.
+A real engine, as the zipapp that hosts have, a private Apache under a prefix, and three small releases. A time counts from when the host gets the order (the engine's process is
+started) until the site answers a user from the release that was gone back to. CPU is of the
+commands that this took, to their ends. Exits with 1 where the slot's median is over a second.
 """
 
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -16,17 +18,23 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / each) for each in ("src", ".")]
 
-from tests.host.bench_host import SOURCE, HostUnderPrefix, missing  # noqa: E402
+from tests.host.bench_host import PYTHON, HostUnderPrefix, missing  # noqa: E402
+from weft.rollout import zipapp  # noqa: E402
 
 WAYS = {"slot": "the other slot, still warm", "typed": "the same by `weft-host rollback APP --yes`", "installed": "an installed release",
         "cache": "the host's cache", "store": "the store: looked at, sent, installed, switched to"}
+
+
+class Host(HostUnderPrefix):
+    def argv(self):
+        return [PYTHON, "-I", str(zipapp.build()), "--prefix", str(self.prefix)]
 
 
 class Bench:
     """Three releases, of which the slots hold two."""
 
     def __init__(self):
-        self.host = HostUnderPrefix()
+        self.host = Host()
         self.host.site.update(watch=0.1, confirm=60)
         self.host.ok("setup")
         self.releases = {}
@@ -55,7 +63,7 @@ class Bench:
         raise SystemExit(f"{version} did not answer")
 
     def back(self, way):
-        """Seconds of one way back, which is then confirmed."""
+        """(seconds until a user gets it, seconds of CPU of the commands) of one way back, which is then confirmed."""
         state = self.state()
         _live, other, third = self.versions(state)
         to = other if way in ("slot", "typed") else third
@@ -63,7 +71,7 @@ class Bench:
         if way == "typed":
             return self.typed(to)
         assert self.host.ok("observe", rollback={"to": to})["from"] == way
-        began = time.monotonic()
+        began, used = time.monotonic(), cpu()
         if way == "store":
             code, last, _ = self.host.stage(*self.releases[to])
             assert code == 0, last
@@ -73,15 +81,16 @@ class Bench:
         seconds = self.until(to, began)
         output = process.stdout.read() + process.stderr.read()
         assert process.wait(120) == 0, output
+        used = cpu() - used
         self.host.ok("confirm", generation=self.state()["live"])
-        return seconds
+        return seconds, used
 
     def typed(self, to):
-        began = time.monotonic()
-        process = subprocess.Popen([*self.host.argv(), "rollback", "shop", "--to", to, "--yes"], stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(SOURCE)})
+        began, used = time.monotonic(), cpu()
+        process = subprocess.Popen([*self.host.argv(), "rollback", "shop", "--to", to, "--yes"], stdout=subprocess.DEVNULL)
         seconds = self.until(to, began)
         assert process.wait(120) == 0
-        return seconds
+        return seconds, cpu() - used
 
     def forget(self, way, version):
         """Take from the host what a farther way must not find."""
@@ -90,6 +99,12 @@ class Bench:
             shutil.rmtree(self.host.root / "releases" / release.id)
         if way == "store":
             (self.host.root / "cache" / release.of_kind("wheel")[0].sha256).unlink()
+
+
+def cpu():
+    """Seconds that this process's ended children, and theirs, have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main():
@@ -101,13 +116,16 @@ def main():
         for _ in range(rounds):
             for way in WAYS:
                 times[way].append(bench.back(way))
+                print(f"{way}: {times[way][-1][0]:.2f} s", file=sys.stderr, flush=True)
     finally:
         bench.host.close()
-    first = statistics.median(times["slot"])
-    print(f"{rounds} rounds, load {os.getloadavg()[0]:.1f}\n\n| from | median s | fastest, slowest s | times the slot's |\n|---|---|---|---|")
+    first, of_slot = map(statistics.median, zip(*times["slot"]))
+    print(f"{rounds} rounds, load {os.getloadavg()[0]:.1f}\n")
+    print("| from | median s | fastest, slowest s | times the slot's | CPU s | times the slot's |\n|---|---|---|---|---|---|")
     for way, found in times.items():
-        middle = statistics.median(found)
-        print(f"| {WAYS[way]} | {middle:.2f} | {min(found):.2f}, {max(found):.2f} | {middle / first:.1f} |")
+        walls, used = zip(*found)
+        middle, busy = statistics.median(walls), statistics.median(used)
+        print(f"| {WAYS[way]} | {middle:.2f} | {min(walls):.2f}, {max(walls):.2f} | {middle / first:.1f} | {busy:.2f} | {busy / of_slot:.1f} |")
     return 1 if first > 1 else 0
 
 
