@@ -7,6 +7,7 @@ import http.server
 import io
 import tarfile
 import threading
+import urllib.parse
 import zipfile
 from pathlib import Path
 from typing import Any, Iterator
@@ -68,10 +69,10 @@ def serving(folder: Path, patch: Any) -> Iterator["Index"]:
 
 
 class Index:
-    """root: the served directory.  asked: the paths that were asked for."""
+    """root: the served directory.  asked: the paths that were asked for.  yanked: file -> why."""
 
     def __init__(self, root: Path):
-        self.root, self.asked = root, []
+        self.root, self.asked, self.yanked = root, [], {}
         self.put("loom", *wheel("loom", "1.0"))
         self.put("spindle", *sdist())
         index = self
@@ -93,9 +94,18 @@ class Index:
         page = self.root / "simple" / name / "index.html"
         page.parent.mkdir(parents=True, exist_ok=True)
         (page.parent / file).write_bytes(raw)
-        links = [f'<a href="{path.name}#sha256={hashlib.sha256(path.read_bytes()).hexdigest()}">{path.name}</a><br>'
+        self._list(page)
+
+    def _list(self, page: Path) -> None:
+        links = [f'<a href="{urllib.parse.quote(path.name)}#sha256={hashlib.sha256(path.read_bytes()).hexdigest()}"'
+                 + (f' data-yanked="{self.yanked[path.name]}"' if path.name in self.yanked else "") + f">{path.name}</a><br>"
                  for path in sorted(page.parent.iterdir()) if path.name != "index.html"]
         page.write_text("<!doctype html><html><body>" + "".join(links) + "</body></html>")
+
+    def yank(self, name: str, file: str, why: str) -> None:
+        """As PEP 592 has it: offered to none but those who pin it."""
+        self.yanked[file] = why
+        self._list(self.root / "simple" / name / "index.html")
 
     def close(self) -> None:
         self.server.shutdown()

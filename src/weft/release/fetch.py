@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from weft.release.target import Target
 Log = Callable[[str], None]
 _EPOCH = 1_577_836_800
 """The time that wheels built here of others' sdists bear: 2020-01-01, in seconds since 1970."""
+_YANKED = re.compile(r"is a yanked version: '([^']+)' candidate \(version (\S+) at ")
 _CHANGED = "look at what changed there; if it is right: inv lock, then commit requirements.lock"
 
 
@@ -24,13 +26,15 @@ _CHANGED = "look at what changed there; if it is right: inv lock, then commit re
 class House:
     """place: its files.  built: copies of those that were built here and serve any Python.
 
-    pythons: file name -> for which Pythons.  made: the files that were built here.
+    pythons: file name -> for which Pythons.  made: the files that were built here.  yanked: normal name -> "loom 1.1: why" of
+    what the index has taken back.
     """
 
     place: Path
     built: Path
     pythons: dict[str, list[str]] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
+    yanked: dict[str, str] = field(default_factory=dict)
 
     def create(self) -> None:
         self.place.mkdir(parents=True)
@@ -43,7 +47,9 @@ class House:
         """
         if not pins:
             return {}
-        got = _downloaded(spot, pins, target, self.built, log)
+        said: list[str] = []
+        got = _downloaded(spot, pins, target, self.built, lambda line: (said.append(line), log(line)))
+        self.yanked.update(_taken_back(said))
         names = {digest: name for name, (_, digests) in pins.items() for digest in digests}
         digests = {path: durable.sha256(path) for path in got}
         source = [path for path in got if path.suffix != ".whl"]
@@ -80,6 +86,17 @@ def _downloaded(spot: Path, pins: Pins, target: Target, built: Path, log: Log) -
     _watched([*tools.pip_for(target), "download", "--quiet", "--no-input", "--no-deps", "--require-hashes", *elsewhere, *near,
               "--dest", str(got), "--requirement", str(spot / "wanted")], log)
     return sorted(got.iterdir())
+
+
+def _taken_back(said: Sequence[str]) -> dict[str, str]:
+    """What pip warns of: normal name -> "loom 1.1: why it was yanked"."""
+    found = {}
+    for line, following in zip(said, [*said[1:], ""]):
+        match = _YANKED.search(line)
+        if match:
+            why = following.partition("Reason for being yanked: ")[2].strip()
+            found[normal(match[1])] = f"{match[1]} {match[2]}" + (f": {why}" if why and why != "<none given>" else "")
+    return found
 
 
 def _built(spot: Path, source: Sequence[Path], target: Target, log: Log) -> list[Path]:

@@ -15,7 +15,7 @@ from weft.errors import Refused, UsageError
 from weft.plan import canonical
 from weft.release import fetch, pipconf, resolve, run, tools
 from weft.release.names import normal
-from weft.release.pins import Pins, parse, uncovered, written
+from weft.release.pins import Pins, exact, parse, uncovered, written
 from weft.release.target import Target
 
 Log = Callable[[str], None]
@@ -29,6 +29,7 @@ class Locked:
     """text: requirements.lock.  wheels: the wheelhouse's files.  fresh: made now, not taken from the cache.
 
     pythons: file name -> the Pythons of the targets that take it.  built: the files that were built here, from an sdist.
+    yanked: normal name -> "loom 1.1: why", of what the index had taken back when this was made.
     """
 
     text: str
@@ -36,6 +37,7 @@ class Locked:
     fresh: bool
     pythons: Mapping[str, Sequence[str]] = field(default_factory=dict)
     built: frozenset[str] = frozenset()
+    yanked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> set[str]:
@@ -78,7 +80,20 @@ def locked(wanted: Wanted, pinned: str, log: Log, rules: Rules = Rules()) -> Loc
     fresh = bool(rules.upgrade) or not _sound(place)
     if fresh:
         _make(place, wanted, kept, rules, log)
-    return _read(place, fresh)
+    found = _read(place, fresh)
+    if rules.strict:
+        _not_yanked(found, wanted)
+    return found
+
+
+def _not_yanked(found: Locked, wanted: Wanted) -> None:
+    """Raises Refused for a version that its index has taken back, where the project does not itself require just that one."""
+    meant = {name for requires in wanted.values() for name in exact(requires)}
+    astray = [said for name, said in sorted(found.yanked.items()) if name not in meant]
+    if astray:
+        names = ",".join(name.replace("_", "-") for name in sorted(found.yanked) if name not in meant)
+        raise Refused(f"requirements.lock pins what its index has yanked: {'; '.join(astray)}",
+                      f"inv lock --upgrade {names}, then commit requirements.lock; or require exactly that version, if it is meant")
 
 
 def _known(rules: Rules, pinned: str) -> None:
@@ -113,14 +128,14 @@ def _key(wanted: Wanted, kept: Mapping[Target, Pins], rules: Rules = Rules()) ->
     def row(target: Target, requires: Sequence[str]) -> list[object]:
         pins = sorted((name, version, sorted(hashes)) for name, (version, hashes) in kept.get(target, {}).items())
         return [target.python, target.platform, sorted(requires), pins]
-    content = canonical([3, sorted(row(*each) for each in wanted.items()), rules.strict, pipconf.digest()])
+    content = canonical([4, sorted(row(*each) for each in wanted.items()), rules.strict, pipconf.digest()])
     return hashlib.sha256(content.encode()).hexdigest()[:24]
 
 
 def _read(place: Path, fresh: bool) -> Locked:
     said = json.loads((place / "parts.json").read_text(encoding="utf-8"))
     return Locked((place / "requirements.lock").read_text(encoding="utf-8"), sorted((place / "wheelhouse").iterdir()), fresh,
-                  said["pythons"], frozenset(said["built"]))
+                  said["pythons"], frozenset(said["built"]), said["yanked"])
 
 
 def _sound(place: Path) -> bool:
@@ -150,7 +165,7 @@ def _make(place: Path, wanted: Wanted, kept: Mapping[Target, Pins], rules: Rules
         parts = {target.python: _one(fresh, house, target, wanted[target], kept[target], rules, log)
                  for target in sorted(wanted, key=lambda each: (not each.own, not each.builder)) if wanted[target]}
         durable.write(fresh / "requirements.lock", written({each.python: parts.get(each.python, {}) for each in wanted}))
-        durable.write(fresh / "parts.json", json.dumps({"pythons": house.pythons, "built": sorted(house.made)}, sort_keys=True))
+        durable.write(fresh / "parts.json", json.dumps({"pythons": house.pythons, "built": sorted(house.made), "yanked": house.yanked}, sort_keys=True))
         shutil.rmtree(fresh / "built")
         shutil.rmtree(place, ignore_errors=True)
         os.rename(fresh, place)

@@ -89,6 +89,13 @@ def uncovered(requires: Sequence[str], environment: Mapping[str, str], pins: Pin
     return found
 
 
+def exact(requires: Sequence[str]) -> set[str]:
+    """The normal names of those that are required in just one version."""
+    from packaging.requirements import Requirement
+    parsed = [Requirement(each) for each in requires]
+    return {normal(each.name) for each in parsed if any(word.operator in ("==", "===") and not word.version.endswith("*") for word in each.specifier)}
+
+
 def requires_python(root: Path) -> str:
     """What pyproject.toml says; "" where it says nothing, or only a build can tell."""
     from weft.config.load import read_toml

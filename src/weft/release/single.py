@@ -88,6 +88,8 @@ def lock_only(project: Project, upgrade: bool | Sequence[str], report: Any) -> t
         wheel = _built(work, report, 3)
         with _told(report, 3, 3, "lock"):
             found = lock.locked(steps.requirements(project, wheel), pinned, report.log, lock.Rules(upgrade=upgrade))
+    for said in found.yanked.values():
+        report.warn(f"locked, but its index has yanked it: {said}")
     if found.text != pinned:
         durable.write(path, found.text)
     return path, len(found.names)

@@ -184,6 +184,8 @@ def _lock(work: Work, pinned: bool, strict: bool = False, vendor: Sequence[str] 
     text = kept.read_text(encoding="utf-8") if pinned and kept.is_file() else ""
     work.locked = lock.locked(requirements(work.project, _built(work)[1]), text, work.log, lock.Rules(files=True, strict=strict))
     work.split = vendoring.split(work.locked, vendor)
+    for said in work.locked.yanked.values():
+        work.warn(f"locked, but its index has yanked it: {said}")
     if work.split.warning:
         work.warn(work.split.warning)
     (work.place / "requirements.lock").write_text(work.locked.text, encoding="utf-8")
