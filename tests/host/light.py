@@ -25,15 +25,15 @@ case "$*" in
     ln -s "$(readlink -f "$0")" "$last/bin/python"; echo "home = /" > "$last/pyvenv.cfg" ;;
   *"-m compileall"*)
     for last; do :; done
-    find "$last" -name '*.py' -exec sh -c 'echo byte code > "$1c"' _ {} \; ;;
+    for each in "$last"/*/*.py "$last"/*/site-packages/*/*.py; do [ ! -f "$each" ] || echo byte code > "${each}c"; done ;;
   *"/pip install "*)
-    target="$(dirname "$0")/../lib/python3.11/site-packages"; list=
+    target="${0%/*}/../lib/python3.11/site-packages"; list=
     while [ $# -gt 0 ]; do
       case "$1" in --target) target="$2"; shift ;; -r) list="$2"; shift ;; esac
       shift
     done
     while read -r wheel _hash; do
-      name="$(basename "$wheel")"; project="${name%%-*}"; rest="${name#*-}"; version="${rest%%-*}"
+      name="${wheel##*/}"; project="${name%%-*}"; rest="${name#*-}"; version="${rest%%-*}"
       mkdir -p "$target/$project" "$target/$project-$version.dist-info"
       echo "VERSION = \"$version\"" > "$target/$project/__init__.py"
       echo "VERSION = \"$version\"" > "$target/$project/lazy.py"

@@ -3,6 +3,8 @@
 Requests and answers are lines of JSON on its standard input and output. A child's clock may be ahead, its boot another one.
 """
 
+import gc
+import importlib
 import io
 import json
 import os
@@ -16,6 +18,8 @@ import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+#: What a run imports only when it comes to it: every child would do that anew.
+LATE = ("ctypes", "encodings.cp437", "encodings.idna", "pkgutil", "tests.host.faults", "weft.host.local", "weft.host.setup")
 
 
 class Zygote:
@@ -48,15 +52,7 @@ class Zygote:
 
 
 def main():
-    if "FAKETIME_TIMESTAMP_FILE" in os.environ:  # under libfaketime clock_nanosleep, which time.sleep calls, knows no monotonic clock
-        time.sleep = lambda seconds: select.select([], [], [], seconds)
-    preload()
-    from tests.host import light
-    from weft.host import __main__ as engine, commands
-    light.register()
-    commands.may_die_with_us()
-    commands.may_cut_network()
-    commands.may_be_alone()
+    engine = warm()
     out = tempfile.TemporaryFile()
     for line in sys.stdin:
         out.seek(0)
@@ -69,17 +65,25 @@ def main():
         print(json.dumps(answer(out.read(), os.waitstatus_to_exitcode(status))), flush=True)
 
 
-def preload():
-    """What every engine would load anew, and a shorter sleep between two looks at what it waits for: before the engine keeps `sleep` as a default."""
-    import ctypes  # noqa: F401
-    import encodings.cp437  # noqa: F401
-    import encodings.idna  # noqa: F401
-    import pkgutil  # noqa: F401
-    import tests.host.faults  # noqa: F401
-    real = time.sleep
-    time.sleep = lambda seconds: real(min(seconds, 0.01))
-    import weft.host.local  # noqa: F401
-    import weft.host.words  # noqa: F401
+def warm():
+    """The engine, with all done before the fork that is the same in every child. Naps are short: nobody waits here for a person, and all
+    waiting is bounded by the clock. The network is not cut off: a namespace for each command costs more than the command."""
+    # Under libfaketime clock_nanosleep, which time.sleep calls, knows no monotonic clock.
+    nap = (lambda seconds: select.select([], [], [], seconds)) if "FAKETIME_TIMESTAMP_FILE" in os.environ else time.sleep
+    time.sleep = lambda seconds: nap(min(seconds, 0.004))
+    from tests.host import light
+    from weft.host import __main__ as engine, commands, words
+    for name in LATE:
+        importlib.import_module(name)
+    light.register()
+    built = words.parser()
+    words.parser = lambda: built
+    commands.may_die_with_us()
+    commands.may_be_alone()
+    commands.may_cut_network = lambda: False
+    gc.freeze()
+    gc.disable()
+    return engine
 
 
 def child(said, out, engine):

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.host.light_host import ROOT, LightHost, make_release
-from tests.host.light_sweep import LATER
+from tests.host.transactions import LATER
 from weft.errors import FailedUndone, OutcomeUnknown, Refused
 from weft.rollout import verdict
 from weft.rollout.access import Access
