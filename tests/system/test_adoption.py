@@ -144,3 +144,29 @@ def test_a_changed_original_is_taken_over_again_by_setup_only(voyage):
     host.run(["tee", "/etc/apache2/sites-available/old.conf"], input=SITE.replace("FROM_APACHE yes", "FROM_APACHE changed"))
     assert "has changed: its copy was renewed" in voyage.fab("setup", "--as", "root")
     assert "nothing to do" in voyage.fab("setup", "--as", "root")
+
+
+def test_a_neighbours_broken_configuration_hinders_no_switch_and_is_left_to_its_owner(voyage):
+    host, path = voyage.fleet.hosts[0], "/etc/apache2/sites-available/neighbour.conf"
+    good = host.read(path)
+    if "hello" not in host.run(["ls", "/var/app"], check=False).stdout:
+        voyage.fab("setup", "--as", "root")
+    host.run(["tee", path], input=good.replace("Require all granted", "Require nobody knows what"))
+    host.run(["touch", "-d", "2001-01-01", path])
+
+    def seen():
+        return host.run(["sh", "-c", f"sha256sum {path}; stat -c '%Y %i' {path}; ls -l --time-style=full-iso /etc/apache2/sites-enabled"]).stdout
+    before = seen()
+    assert host.run(["apache2ctl", "configtest"], check=False).returncode != 0
+    try:
+        for words in (["deploy", "--version", "0.1.0"], ["deploy", "--version", "0.2.0"], ["rollback"]):
+            voyage.fab(*words)
+        assert voyage.versions() == ["0.1.0"]
+        host.run(["weft-host", "recover", "--all"])
+        assert ask(voyage, "/", name="neighbour.example.org") == "neighbour\n", "its owner's site goes on as it was loaded"
+        said = voyage.fab("setup", "--as", "root", code=3)
+        assert "Syntax error on line 5 of /etc/apache2/sites-enabled/neighbour.conf: Unknown Authz provider: nobody" in said and "nothing changed" in said
+        assert seen() == before and voyage.versions() == ["0.1.0"]
+    finally:
+        host.run(["tee", path], input=good)
+    assert "nothing to do" in voyage.fab("setup", "--as", "root")
