@@ -10,6 +10,7 @@ from tests import factory
 from tests.release.index import serving, wheel
 from tests.release.test_killed import child
 from tests.release.test_lock import HERE, index, quiet  # noqa: F401
+from tests.release.vcs_world import finished
 from weft.errors import FailedUndone, Refused, UsageError
 from weft.release import lock, pipeline, tools, vendor
 from weft.rollout.payload import Payload
@@ -168,8 +169,10 @@ def resumed(made, version=None, said=None):
 @pytest.fixture
 def killed(index, tmp_path):
     """killed(kind, when): a project whose `inv release --version 1.1.4 --vendor none` was killed there."""
-    def killed(kind, when):
-        made = factory.make_project(tmp_path / "project", requires=("loom",))
+    def killed(kind, when, vcs="git"):
+        if not shutil.which(vcs):
+            pytest.skip("needs Mercurial: Debian package mercurial")
+        made = factory.make_project(tmp_path / "project", requires=("loom",), vcs=vcs)
         process = child(made, kind, when, vendor="none")
         assert process.communicate()[0] == "" and process.returncode == -signal.SIGKILL
         return made
@@ -183,22 +186,25 @@ def inside(made):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind, when", [("scratch", "end"), ("build", "end"), ("stage", "end"), ("push", "end"), ("publish", "end")])
-def test_a_rerun_keeps_what_the_killed_run_was_told(killed, kind, when):
-    made = killed(kind, when)
+@pytest.mark.parametrize("kind, vcs", [*((kind, "git") for kind in ("scratch", "build", "stage", "push", "publish")), ("build", "hg"), ("push", "hg")])
+def test_a_rerun_keeps_what_the_killed_run_was_told(killed, warm, kind, vcs):
+    made = killed(kind, "end", vcs)
     proposal = resumed(made, "1.1.4")
     assert inside(made) == [[], [LOOM]]
     told = [step.text for step in proposal.plan.steps if step.kind == "lock"]
+    finished(made)
     assert all(text.endswith("; --vendor none, as the run before was told") for text in told) and bool(told) == (kind not in ("push", "publish"))
 
 
 @pytest.mark.slow
-def test_resume_makes_what_was_lost_of_the_same_choice(killed):
-    made = killed("push", "end")
+@pytest.mark.parametrize("vcs", ["git", "hg"])
+def test_resume_makes_what_was_lost_of_the_same_choice(killed, warm, vcs):
+    made = killed("push", "end", vcs)
     for path in (made.store / "weaveserver").glob(".staging-*"):
         shutil.rmtree(path)
     resumed(made)
     assert inside(made) == [[], [LOOM]]
+    finished(made)
 
 
 def test_another_choice_is_refused_after_the_push(killed, world):

@@ -178,8 +178,9 @@ class Repository:
                  at=self.top)
         paths = "".join(f"{name} = {value}\n" for name, value in self._paths().items())
         (scratch / ".hg/hgrc").write_text(f"%include {self.meta}/hgrc\n%include {self.top}/.hg/hgrc\n{_SCRATCH_RC}{paths}", encoding="utf-8")
-        if remote and not self._has(commit):
-            self._hg(*quiet, "pull", "--quiet", "--rev", commit, remote.name, at=scratch)
+        for each in dict.fromkeys(filter(None, [commit, tag_id])):  # the commit that writes the tag down too: it is what is brought forward
+            if remote and not self._has(each):
+                self._hg(*quiet, "pull", "--quiet", "--rev", each, self._pushed_to(remote.name), at=scratch)
         self._hg(*quiet, "update", "--quiet", "--rev", commit, at=scratch)
 
     def _has(self, commit: str) -> bool:
