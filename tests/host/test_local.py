@@ -191,3 +191,16 @@ def test_a_release_that_is_not_what_was_signed_is_refused(host, tmp_path):
     index(1)
     assert "is older than one seen before" in typed(host, "install", "shop", str(place), code=3)["message"]
     assert host.live() == 0 and not host.faults()
+
+
+def test_the_way_back_is_what_was_served_and_not_what_was_when_it_was_installed(host, tmp_path):
+    host.deploy(*make_release("1.0"))
+    places = [put(tmp_path, *make_release(version)) for version in ("1.1", "1.2")]
+    for place in places:
+        typed(host, "install", "shop", str(place))
+    typed(host, "activate", "shop", "1.1", "--yes")
+    assert typed(host, "activate", "shop", "1.2", code=3)["next"] == "weft-host install shop PLACE; ready: nothing"
+    typed(host, "install", "shop", str(places[1]))
+    typed(host, "activate", "shop", "1.2", "--yes")
+    typed(host, "rollback", "shop", "--yes")
+    assert host.get()[1]["version"] == "1.1" and not host.faults()

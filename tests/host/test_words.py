@@ -1,14 +1,17 @@
 """What an operator on the host may type, and what is said to what is not understood."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from tests.host.bench_host import SOURCE
-from weft.errors import UsageError
+from weft.errors import Interrupted, UsageError
 from weft.host import words
+from weft.host.screen import Screen
 
 
 def weft_host(*said, stdin=subprocess.DEVNULL):
@@ -50,3 +53,21 @@ def test_a_request_on_standard_input_does_not_wait_for_the_words():
     code = "import sys; from weft.host import __main__; print([m for m in ('argparse', 'difflib', 'weft.host.words', 'urllib.request') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(SOURCE)!r}); {code}"], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_with_its_own_code(number, code):
+    with pytest.raises(Interrupted, match=number.name) as error:
+        words._stopped(number, None)
+    assert error.value.to_json()["code"] == code
+
+
+def test_who_is_asked_at_a_terminal_answers_or_does_not(monkeypatch, capsys):
+    here, there = os.openpty()
+    monkeypatch.setattr("sys.stdin", os.fdopen(there, "r"))
+    for typed, answer in ((b"y\n", "yes"), (b"Yes\n", "yes"), (b"\n", "no"), (b"yesterday\n", "no"), (b"\x04", "")):
+        os.write(here, typed)
+        assert Screen().ask("Keep it? [y/N]", 60) == answer
+    assert Screen().ask("Keep it? [y/N]", 0.01) == "" and Screen(json=True).ask("Keep it?", 60) == ""
+    assert capsys.readouterr().out.startswith("Keep it? [y/N] ")
+    os.close(here)
