@@ -3,8 +3,11 @@
 import base64
 import contextlib
 import hashlib
+import itertools
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +26,7 @@ from weft.release import simple, upload
 from weft.stores.directory import DirectoryStore
 
 PASSWORD = "swordfish-4711"
+_NUMBERS = itertools.count(1)
 
 
 @dataclass
@@ -84,20 +88,29 @@ def pypiserver(servers, tmp_path):
         yield Server(url, url + "simple")
 
 
-@pytest.fixture
-def devpi(servers, tmp_path):
-    folder = tmp_path / "devpi"
-    subprocess.run([servers / "devpi-init", "--serverdir", folder, "--no-root-pypi"], check=True, capture_output=True)
+@pytest.fixture(scope="session")
+def devpi_server(servers, tmp_path_factory):
+    """make(name): a new index of alice's. One server for all tests, which takes long to start."""
+    place = tmp_path_factory.mktemp("devpi")
+    subprocess.run([servers / "devpi-init", "--serverdir", place / "devpi", "--no-root-pypi"], check=True, capture_output=True)
     url = f"http://127.0.0.1:{(port := free_port())}"
-    with running([servers / "devpi-server", "--serverdir", folder, "--host", "127.0.0.1", "--port", port], url + "/+api", tmp_path / "devpi.log"):
+    with running([servers / "devpi-server", "--serverdir", place / "devpi", "--host", "127.0.0.1", "--port", port], url + "/+api", place / "devpi.log"):
         def ask(method, path, said, token=""):
             headers = {"Content-Type": "application/json", "Accept": "application/json", "X-Devpi-Auth": token}
             request = urllib.request.Request(url + path, json.dumps(said).encode(), {k: v for k, v in headers.items() if v}, method=method)
             return json.load(urllib.request.urlopen(request, timeout=30))
         ask("PUT", "/alice", {"password": PASSWORD, "email": "alice@example.org"})
         key = ask("POST", "/+login", {"user": "alice", "password": PASSWORD})["result"]["password"]
-        ask("PUT", "/alice/dev", {"bases": [], "volatile": False}, base64.b64encode(f"alice:{key}".encode()).decode())
-        yield Server(f"{url}/alice/dev/", f"{url}/alice/dev/+simple")
+
+        def make(name):
+            ask("PUT", f"/alice/{name}", {"bases": [], "volatile": False}, base64.b64encode(f"alice:{key}".encode()).decode())
+            return Server(f"{url}/alice/{name}/", f"{url}/alice/{name}/+simple")
+        yield make
+
+
+@pytest.fixture
+def devpi(devpi_server):
+    return devpi_server(f"dev{next(_NUMBERS)}")
 
 
 @pytest.fixture(params=["pypiserver", "devpi"])
@@ -183,15 +196,45 @@ def test_a_wrong_password_and_the_rerun(index, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_one_file_of_two_arrived(pypiserver, tmp_path, monkeypatch):
+def test_devpi_has_other_bytes(devpi, tmp_path, monkeypatch, world, warm):
+    """Another wheel of that version, which somebody uploaded: refused before the point of no return, and left there."""
     monkeypatch.setenv("TWINE_USERNAME", "alice")
     monkeypatch.setenv("TWINE_PASSWORD", PASSWORD)
-    made = project(tmp_path, pypiserver)
-    factory.run_release(made, "1.1.4")
-    (tmp_path / "packages/weaveserver-1.1.4.tar.gz").unlink()
+    made = project(tmp_path, devpi)
+    file, raw = wheel("weaveserver", "1.1.4")
+    (tmp_path / file).write_bytes(raw)
+    upload._twine(devpi.repository, [tmp_path / file], tmp_path, print)
+    before, there = world(made), devpi.has()
+    with pytest.raises(FailedUndone) as error:
+        factory.run_release(made, "1.1.4")
+    assert error.value.code == 4 and error.value.message.startswith(f"compare: {devpi.repository} has another {file} already: sha256 ")
+    assert error.value.hint == "a number is never used twice: release another version"
+    assert world(made) == before and devpi.has() == there == {file: hashlib.sha256(raw).hexdigest()}
+
+
+@pytest.mark.slow
+def test_killed_between_the_two_files_the_same_command_sends_the_other(index, tmp_path, monkeypatch, warm):
+    made = project(tmp_path, index)
+    send = upload._twine
+
+    def dies(repository, files, cwd, log):
+        send(repository, files[:1], cwd, log)
+        os.kill(os.getpid(), signal.SIGKILL)
+    pid = os.fork()
+    if not pid:
+        monkeypatch.setattr(upload, "_twine", dies)
+        with contextlib.suppress(BaseException):
+            factory.run_release(made, "1.1.4")
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    first, ours = index.has(), in_the_store(made)
+    assert len(first) == 1 and first.items() <= ours.items() and len(ours) == 2
     report = factory.Quiet()
+    sent = []
+    monkeypatch.setattr(upload, "_twine", lambda repository, files, *more: (sent.extend(path.name for path in files), send(repository, files, *more)))
     factory.run_release(made, "1.1.4", report=report)
-    assert report.kinds == ["upload"] and pypiserver.has() == in_the_store(made)
+    assert report.kinds[-1] == "upload" and index.has() == ours and sent == sorted(set(ours) - set(first))
+    assert factory.run_release(made, "1.1.4").done
 
 
 def test_an_index_that_does_not_answer(tmp_path, world):
