@@ -145,6 +145,17 @@ class History(RuleBasedStateMachine):
         if seen:
             self.gives(("recover",))
 
+    @rule(what=some.sampled_from(["trial.json", "trial.json", "site.json", "journal.jsonl"]), torn=some.booleans())
+    def a_note_is_lost(self, what, torn):
+        """A trial whose note is lost is over; the rest is written anew."""
+        path = self.host.state / what
+        if path.exists():
+            if what == "trial.json":
+                self.model.go_back()
+            path.write_bytes(b"{\"torn\0\0") if torn and what != "journal.jsonl" else path.unlink()
+        self.gives(("recover",))
+        assert what == "trial.json" or path.exists()
+
     @rule(version=versions, how=some.sampled_from(["changed", "added"]))
     def somebody_tampers(self, version, how):
         """Named file by file; nothing else is refused or lost for it."""
