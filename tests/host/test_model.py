@@ -145,10 +145,12 @@ class History(RuleBasedStateMachine):
         if seen:
             self.gives(("recover",))
 
-    @rule(what=some.sampled_from(["trial.json", "trial.json", "site.json", "journal.jsonl"]), torn=some.booleans())
-    def a_note_is_lost(self, what, torn):
+    @rule(what=some.sampled_from(["trial.json", "trial.json", "site.json", "journal.jsonl"]), torn=some.booleans(), version=versions)
+    def a_note_is_lost(self, what, torn, version):
         """A trial whose note is lost is over; the rest is written anew."""
         path = self.host.state / what
+        if what == "trial.json" and not path.exists():
+            self.a_deploy(version, "none")
         if path.exists():
             if what == "trial.json":
                 self.model.go_back()
