@@ -11,6 +11,7 @@ import pytest
 from tests.host import light_engine
 from tests.host.light import PYTHON
 from tests.host.light_host import LightHost, make_release
+from weft.host import lock
 
 pytestmark = pytest.mark.slow
 LATER = 100_000
@@ -151,6 +152,23 @@ def test_an_engine_that_is_stopped_before_the_switch_keeps_others_out_and_goes_o
         os.kill(engine.pid, signal.SIGCONT)
     said = json.loads(engine.stdout.read().splitlines()[-1])
     assert engine.wait(60) == 0 and said["result"]["generation"] == 3
+    engine.stdout.close()
+    goes_on(host)
+
+
+def test_an_engine_that_stays_stopped_before_the_switch_is_ended_after_its_lease(host):
+    release, content = make_release("1.1")
+    wanted = host.ok("observe", release=release.to_json())["missing"]
+    engine = light_engine.start(host, "stage", [content[each] for each in wanted], release=release.to_json(), base=2,
+                                files=[{"sha256": each, "size": len(content[each])} for each in wanted])
+    light_engine.until(engine, "fetch", "start")
+    os.kill(engine.pid, signal.SIGSTOP)
+    try:
+        assert host.ask("rollback", to="", base=2)["code"] == 3, "its lease is not over"
+        assert host.recover(ahead=lock.LEASE + 1)["last"].get("failed", {}) == {} and version(host) == "1.0"
+    finally:
+        os.kill(engine.pid, signal.SIGCONT)
+    assert engine.wait(60) == -signal.SIGKILL
     engine.stdout.close()
     goes_on(host)
 

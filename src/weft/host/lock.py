@@ -1,6 +1,7 @@
 """The host's one lock an application: a flock, which cannot stick, with a note of who holds it.
 
-A holder that is stopped or hangs past the end of a trial would keep the host from going back: whoever wants the lock then ends it.
+A holder that is stopped or hangs past the end of a trial would keep the host from going back, and one that was stopped before its switch
+would keep everybody out: whoever wants the lock then ends it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from weft.host.observe import names
 
 GRACE = 5.0
 """Seconds past the end of a trial after which a holder of the lock is ended."""
+LEASE = 60.0
+"""Seconds, on the boot clock, that a holder has the lock at the least, also one that is stopped (SIGSTOP)."""
 
 
 def idle(lock: Path) -> bool:
@@ -47,7 +50,8 @@ def held(layout: Layout, by: str, verb: str, wait: float) -> Iterator[None]:
     fd = _opened(path)
     try:
         take(fd, time.monotonic() + wait, layout)
-        _note(fd, {"by": by, "verb": verb, "pid": os.getpid(), "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+        _note(fd, {"by": by, "verb": verb, "pid": os.getpid(), "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                   "taken": trial.now()})
         yield
     finally:
         os.close(fd)
@@ -71,7 +75,10 @@ def _note(fd: int, said: dict[str, Any]) -> None:
 
 
 def take(fd: int, deadline: float, layout: Layout) -> None:
-    """Wait for it until `deadline` on the monotonic clock. Raises Refused naming who holds it, doing what, since when."""
+    """Wait for it until `deadline` on the monotonic clock. Raises Refused naming who holds it, doing what, since when.
+
+    A holder that was stopped all the while, and has had its lease, is ended then."""
+    asleep = True
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,8 +87,13 @@ def take(fd: int, deadline: float, layout: Layout) -> None:
             if trial.over(layout, GRACE):
                 for pid in holders(layout.state / "lock") - {os.getpid()}:
                     end(pid)
+            asleep = asleep and stopped(_read_lock(fd))
             if time.monotonic() > deadline:
                 said = _read_lock(fd)
+                if asleep and trial.now() - said.get("taken", trial.now()) > LEASE:
+                    end(said["pid"])
+                    deadline += GRACE
+                    continue
                 raise Refused(f"locked by {said.get('by', 'somebody')} ({said.get('verb', '?')}) since {said.get('since', '?')}",
                               "wait until it is done, then run the command again") from None
             time.sleep(0.05)
@@ -108,6 +120,14 @@ def _same(path: str, wanted: os.stat_result) -> bool:
     except OSError:
         return False
     return (seen.st_dev, seen.st_ino) == (wanted.st_dev, wanted.st_ino)
+
+
+def stopped(note: dict[str, Any]) -> bool:
+    """Whether the process that has signed the lock does not run until somebody lets it; one that is traced is somebody's business."""
+    try:
+        return Path(f"/proc/{note['pid']}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except (OSError, KeyError, IndexError):
+        return False
 
 
 def end(pid: int) -> None:
