@@ -180,8 +180,8 @@ class LightHost:
     def live(self):
         """The number of the generation that is live on disk; None where nothing is set up."""
         try:
-            return int(os.path.basename(os.path.realpath(self.root / "live/generation"))) if os.path.lexists(self.root / "live") else None
-        except ValueError:
+            return int(os.path.basename(os.readlink(self.root / "live/generation")))
+        except (OSError, ValueError):
             return None
 
     def faults(self, set_up=False):
