@@ -151,7 +151,7 @@ def test_second_operator_is_refused_by_name_and_a_stale_plan_too(host):
     with open(host.prefix / "var/lib/weft/shop/lock", "r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.truncate(0)
-        lock.write(json.dumps({"by": "anna@desk", "verb": "stage", "since": "2026-01-01T00:00:00Z"}))
+        lock.write(json.dumps({"by": "anna@desk", "verb": "stage", "since": "2026-01-01T00:00:00Z", "pid": os.getpid()}))
         lock.flush()
         code, last, _ = host.call("revert", generation=1)
     assert (code, last["error"]["message"]) == (3, "locked by anna@desk (stage) since 2026-01-01T00:00:00Z")

@@ -230,7 +230,7 @@ def test_what_a_killed_engine_left_running_is_ended(host, step):
         for pid in writers(place, step).values():
             os.kill(pid, signal.SIGKILL)
     ended = [each["pid"] for each in lines(host, "journal.jsonl") if each["event"] == "ended"]
-    assert ended == list(left.values()) and host.faults() == []
+    assert set(left.values()) <= set(ended) and bool(left) == bool(ended) and host.faults() == []
     goes_on(host)
 
 
