@@ -137,12 +137,18 @@ def test_an_engine_that_is_stopped_past_the_end_of_its_trial_loses_the_lock_and_
     assert ((host.state / "journal.jsonl").read_bytes(), host.records()) == before and version(host) == "1.2"
 
 
-def test_an_engine_that_is_stopped_before_the_switch_keeps_others_out_and_goes_on_when_it_is_let(host):
+def staging(host, step):
+    """An engine that installs 1.1 beside what is served, and has come to that step."""
     release, content = make_release("1.1")
     wanted = host.ok("observe", release=release.to_json())["missing"]
     engine = light_engine.start(host, "stage", [content[each] for each in wanted], release=release.to_json(), base=2,
                                 files=[{"sha256": each, "size": len(content[each])} for each in wanted])
-    light_engine.until(engine, "fetch", "start")
+    light_engine.until(engine, step, "start")
+    return engine
+
+
+def test_an_engine_that_is_stopped_before_the_switch_keeps_others_out_and_goes_on_when_it_is_let(host):
+    engine = staging(host, "fetch")
     os.kill(engine.pid, signal.SIGSTOP)
     try:
         done = host.ask("rollback", to="", base=2)
@@ -157,11 +163,7 @@ def test_an_engine_that_is_stopped_before_the_switch_keeps_others_out_and_goes_o
 
 
 def test_an_engine_that_stays_stopped_before_the_switch_is_ended_after_its_lease(host):
-    release, content = make_release("1.1")
-    wanted = host.ok("observe", release=release.to_json())["missing"]
-    engine = light_engine.start(host, "stage", [content[each] for each in wanted], release=release.to_json(), base=2,
-                                files=[{"sha256": each, "size": len(content[each])} for each in wanted])
-    light_engine.until(engine, "fetch", "start")
+    engine = staging(host, "fetch")
     os.kill(engine.pid, signal.SIGSTOP)
     try:
         assert host.ask("rollback", to="", base=2)["code"] == 3, "its lease is not over"
@@ -202,8 +204,6 @@ def writers(place, step):
 @pytest.mark.parametrize("step", ["-m compileall", "runpy.run_path("])
 def test_what_a_killed_engine_left_running_is_ended(host, step):
     """What installs is ended by the kernel with all that it has forked; of the check the next command ends what has left the session."""
-    release, content = make_release("1.1")
-    wanted = host.ok("observe", release=release.to_json())["missing"]
     place, slow = host.tools / "written", host.tools / "slow"
     place.mkdir(exist_ok=True)
     place.chmod(0o777)
@@ -211,9 +211,7 @@ def test_what_a_killed_engine_left_running_is_ended(host, step):
     slow.chmod(0o755)
     site, host.site = host.site, {**host.site, "python": str(slow)}
     host.ok("setup")
-    engine = light_engine.start(host, "stage", [content[each] for each in wanted], release=release.to_json(), base=2,
-                                files=[{"sha256": each, "size": len(content[each])} for each in wanted])
-    light_engine.until(engine, "release", "start")
+    engine = staging(host, "release")
     assert soon(lambda: {"own", "left"} <= set(writers(place, step)))
     orphan = writers(place, step)["left"]
     os.kill(engine.pid, signal.SIGKILL)
