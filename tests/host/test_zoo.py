@@ -103,6 +103,7 @@ HARMLESS = {
     "changes its directory": {"top": "os.chdir('/tmp')"},
     "megabytes to its outputs": {"top": "import sys\nfor out in (sys.stdout, sys.stderr): print('x\\n' * 500_000, file=out)"},
     "a thread that dies": {"top": "import threading\nthreading.Thread(target=lambda: 1 / 0).start()"},
+    "one that speaks as its process ends": {"top": "end = os._exit; os._exit = lambda code: (os.write(2, b'as a thread may do'), end(code))"},
     "a strange umask": {"top": "os.umask(0o777)"},
 }
 BY_TRAFFIC = {

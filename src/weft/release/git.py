@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Sequence
 
-from weft.release import run
+from weft.release import gitforward, run
 from weft.release.vcs import Remote, SendHalf, SendRefused, SendUnknown, State, has, lacks
 
 _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
@@ -203,7 +203,7 @@ class Repository:
             now = self._git("symbolic-ref", "--short", "-q", "HEAD", ok=(0, 1)).strip()
             if now != branch:
                 return f"you are on {now or 'no branch'} now; {branch} was left where it is"
-            self._git(*_NO_HOOKS, "merge", "--quiet", "--ff-only", "--no-autostash", commit)
+            gitforward.forward(self, branch, base, commit, (*_NO_HOOKS, "merge", "--quiet", "--ff-only", "--no-autostash", commit))
             return ""
         except run.CommandFailed as error:
             return " ".join(error.tail) or str(error)
