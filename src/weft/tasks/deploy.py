@@ -6,34 +6,20 @@ would hand a task a following option as the value of a required one.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from invoke import Collection, task
 
 from weft.errors import Refused, UsageError
 from weft.tasks import shell
+from weft.tasks.scope import ENV, EXCLUDE, JSON, LIMIT, load
 from weft.values import Version
 
-ENV = "the environment: deploy/NAME.toml (default: the only one)"
-LIMIT = "only these hosts: names, groups or globs, by comma"
-EXCLUDE = "all but these hosts, named likewise"
-JSON = "one JSON object at the end, nothing else on standard output"
 VERSION = "the version to deploy, as it was released"
 PLAN = "show every host's plan and change nothing"
 OVERRIDES = {"force_yanked": "deploy a version all the same that was taken back (inv yank)",
              "force_bad": "deploy a version all the same that is marked bad",
              "accept_expired": "believe an index here that is past its time; hosts with signers of their own do not"}
-
-
-def _load(c: Any, env: str, limit: str = "", exclude: str = "") -> Any:
-    """The environment. Raises UsageError also for Fabric's own -H: a rollout owns its hosts and their order."""
-    from weft.rollout.environment import load, project_root
-    if getattr(c, "original_host", None):
-        raise UsageError(f"-H {c.original_host} would run this task once a host, one after the other, without waves",
-                         f"use --limit {c.original_host}")
-    fabric_config = c.config if hasattr(c.config, "base_ssh_config") else None
-    return load(project_root(Path.cwd()), env, limit, fabric_config, exclude)
 
 
 def _version(text: str, name: str, known: Any) -> Version:
@@ -76,7 +62,7 @@ def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, 
     """Bring a released version to the hosts: stage everywhere, switch in waves, confirm, or go back."""
     if version:
         Version(version)
-    environment = _load(c, env, limit, exclude)
+    environment = load(c, env, limit, exclude)
     wanted = _version(version, "deploy", lambda: _newest(environment))
     return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired), plan or c.config.run.dry, json)
 
@@ -87,7 +73,7 @@ def plan(c, version="", env="", limit="", exclude="", json=False, force_yanked=F
     """Show what a deploy would do on every host, and change nothing."""
     if version:
         Version(version)
-    environment = _load(c, env, limit, exclude)
+    environment = load(c, env, limit, exclude)
     wanted = _version(version, "plan", lambda: _newest(environment))
     return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired), True, json)
 
@@ -99,7 +85,7 @@ def rollback(c, to="", env="", limit="", exclude="", plan=False, json=False, for
     """Go back to the release before, or to a named one: from what the hosts still have, else from the store."""
     if to:
         Version(to)
-    environment = _load(c, env, limit, exclude)
+    environment = load(c, env, limit, exclude)
     return _roll(environment, environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired), plan or c.config.run.dry, json)
 
 
@@ -108,7 +94,7 @@ def rollback(c, to="", env="", limit="", exclude="", plan=False, json=False, for
 def status(c, env="", limit="", exclude="", json=False):
     """What every host serves, what really answers there, since when, by whom, and what was changed by hand."""
     from weft.rollout import tables
-    return _ask(_load(c, env, limit, exclude), tables.status, json)
+    return _ask(load(c, env, limit, exclude), tables.status, json)
 
 
 @task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})
@@ -116,7 +102,7 @@ def status(c, env="", limit="", exclude="", json=False):
 def history(c, env="", limit="", exclude="", json=False):
     """What every host has served, newest first."""
     from weft.rollout import tables
-    return _ask(_load(c, env, limit, exclude), tables.history, json)
+    return _ask(load(c, env, limit, exclude), tables.history, json)
 
 
 @task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})
@@ -125,7 +111,7 @@ def verify(c, env="", limit="", exclude="", json=False):
     """Compare every installed file on the hosts with what was sealed, and name what differs."""
     from weft.host import report
     from weft.rollout import survey, tables
-    environment = _load(c, env, limit, exclude)
+    environment = load(c, env, limit, exclude)
     drift, errors = survey.audit(environment)
     if drift and not json:
         print("\n".join(tables.drift(drift)), flush=True)
@@ -155,7 +141,7 @@ def _ask(environment: Any, table: Any, json: bool) -> dict[str, Any]:
 def setup(c, env="", limit="", exclude="", as_="", key="", json=False):
     """Prepare fresh hosts: accounts, directories, the sudo rule, the site. Running it again changes only what differs."""
     from weft.rollout import setup as work, show
-    environment = _load(c, env, limit, exclude)
+    environment = load(c, env, limit, exclude)
     with show.progress(json) as progress:
         did = work.run(environment, as_, work.public_key(environment, key), progress)
     for name, sentences in did.items() if not json else ():
@@ -168,7 +154,7 @@ def setup(c, env="", limit="", exclude="", as_="", key="", json=False):
 @shell.command
 def trust(c, host="", env="", yes=False, json=False):
     """Show the key of hosts that are not known yet, and keep it in the project's known_hosts."""
-    environment = _load(c, env, host)
+    environment = load(c, env, host)
     kept = {each.name: _trust(each, environment.access, yes, json) for each in environment.hosts}
     return {"env": environment.name, "hosts": kept}
 

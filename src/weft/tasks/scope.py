@@ -1,0 +1,23 @@
+"""The words that say which environment and which of its hosts a task is about; the same for every task of fab."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from weft.errors import UsageError
+
+ENV = "the environment: deploy/NAME.toml (default: the only one)"
+LIMIT = "only these hosts: names, groups or globs, by comma"
+EXCLUDE = "all but these hosts, named likewise"
+JSON = "one JSON object at the end, nothing else on standard output"
+
+
+def load(c: Any, env: str, limit: str = "", exclude: str = "") -> Any:
+    """The environment. Raises UsageError also for Fabric's own -H: a rollout owns its hosts and their order."""
+    from weft.rollout import environment
+    if getattr(c, "original_host", None):
+        raise UsageError(f"-H {c.original_host} would run this task once a host, one after the other, without waves",
+                         f"use --limit {c.original_host}")
+    fabric_config = c.config if hasattr(c.config, "base_ssh_config") else None
+    return environment.load(environment.project_root(Path.cwd()), env, limit, fabric_config, exclude)

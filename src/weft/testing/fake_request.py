@@ -1,0 +1,32 @@
+"""What the fake engine takes for a request: the verbs and keys of the real one, in the same words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from weft.errors import Refused
+
+PROOF = {"manifest", "signature", "index", "index_signature", "version", "force"}
+VERBS = {"setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", *PROOF},
+         "stage": {"release", "base", "files", "lock", *PROOF}, "activate": {"generation", "base", "lock"},
+         "confirm": {"generation", "lock"}, "revert": {"generation", "lock"}, "rollback": {"to", "base", "force", "lock"}, "verify": set(), "lock": {"lock"}}
+COMMON = {"protocol", "verb", "app", "by", "site"}
+
+
+def parse(text: bytes) -> dict[str, Any]:
+    """The request. Raises Refused for what the protocol does not know."""
+    try:
+        request = json.loads(text)
+    except ValueError:
+        raise Refused("the request is not a line of JSON") from None
+    if not isinstance(request, dict) or "protocol" not in request:
+        raise Refused("the request is not a JSON object with a protocol number")
+    if request["protocol"] != 1:
+        raise Refused(f"this host's engine speaks protocol 1, not {request['protocol']!r}", "fab setup")
+    if request.get("verb") not in VERBS:
+        raise Refused(f"verb {request.get('verb')!r} is unknown; known: {', '.join(VERBS)}")
+    unknown = set(request) - COMMON - VERBS[request["verb"]]
+    if unknown:
+        raise Refused(f"{request['verb']} does not know: {', '.join(sorted(unknown))}")
+    return request
