@@ -75,7 +75,7 @@ def lines(host, name):
 def test_a_trial_lasts_as_long_as_it_was_given_whatever_the_clock_says(host, days):
     number = try_out(host)
     host.clock.set(days)
-    assert host.recover()["last"] == {"code": 0, "recovered": ["shop"], "failed": {}}
+    assert host.recover()["last"] == {"code": 0, "recovered": ["shop"], "busy": {}, "failed": {}}
     assert version(host) == "1.1", "it was ended by the clock"
     done = host.ask("rollback", to="", base=number)
     assert done["code"] == 3 and done["last"]["error"]["message"].startswith(f"generation {number} is on trial"), done

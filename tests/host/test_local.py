@@ -69,10 +69,30 @@ def test_status_history_and_recover_say_what_is_served(host):
     said = lines(host, "status", "shop")
     assert said[0].startswith("shop on ") and "  serves          1.0 (generation 1, good)" in said and "  answers         1.0" in said
     assert typed(host, "recover", "shop")["state"]["live"] == 1
-    assert typed(host, "recover", "--all") == {"code": 0, "recovered": ["shop"], "failed": {}}
+    assert typed(host, "recover", "--all") == {"code": 0, "recovered": ["shop"], "busy": {}, "failed": {}}
     heading, last, first = lines(host, "history", "shop")
     assert heading.split()[:2] == ["when", "what"] and "confirm   1.0      1           good     sweep@here" in last and "activate" in first
     assert typed(host, "status", "shopp", code=3)["message"].startswith("shopp has not been set up here")
+
+
+def test_one_application_that_cannot_be_recovered_is_told_and_keeps_none_from_it(host):
+    host.deploy(*make_release("1.0"))
+    (host.prefix / "var/lib/weft/Wrong Name").mkdir()
+    try:
+        said = typed(host, "recover", "--all", code=6)
+    finally:
+        (host.prefix / "var/lib/weft/Wrong Name").rmdir()
+    assert "not recovered: Wrong Name: " in said["message"] and "every minute" in said["effect"]
+    assert said["details"]["recovered"] == ["shop"] and list(said["details"]["failed"]) == ["Wrong Name"]
+
+
+def test_one_that_is_worked_on_is_no_fault(host, monkeypatch):
+    from weft.host import lock, recover
+    from weft.host.layout import Layout
+    monkeypatch.setattr(recover, "PATIENCE", 0.2)
+    with lock.held(Layout("shop", str(host.prefix)), "ann@desk", "activate", 1.0):
+        said = recover.everything(str(host.prefix))
+    assert (said["recovered"], said["failed"]) == ([], {}) and "locked by ann@desk (activate)" in said["busy"]["shop"]
 
 
 def put(store, release, content):

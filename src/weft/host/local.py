@@ -195,7 +195,11 @@ def recover(here: Here, all: bool) -> dict[str, Any]:
     """What starts every command, by itself."""
     if all:
         said = recovery.everything(here.prefix)
-        here.screen.say([f"{app}: recovered" for app in said["recovered"]] + [f"{app}: {why}" for app, why in said["failed"].items()])
+        here.screen.say([f"{app}: recovered" for app in said["recovered"]] + [f"{app}: {why}" for app, why in said["busy"].items()])
+        if said["failed"]:
+            raise OutcomeUnknown("not recovered: " + "; ".join(f"{app}: {why}" for app, why in said["failed"].items()),
+                                 f"weft-host recover {next(iter(said['failed']))}",
+                                 "each serves what it served; the timer tries again every minute", said)
         return said
     machine = here.machine()
     with machine.disk_told("recover"), machine.locked("recover"):

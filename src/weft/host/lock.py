@@ -64,6 +64,10 @@ def _opened(path: Path) -> int:
         raise Refused(f"the host's lock cannot be taken: {error}", "mend the disk, then run the same command again") from None
 
 
+class Locked(Refused):
+    """Another command is at work on this application."""
+
+
 def _note(fd: int, said: dict[str, Any]) -> None:
     """Who holds it, for people: on a disk that is full the lock is the kernel's all the same."""
     try:
@@ -94,7 +98,7 @@ def take(fd: int, deadline: float, layout: Layout) -> None:
                     end(said["pid"])
                     deadline += GRACE
                     continue
-                raise Refused(f"locked by {said.get('by', 'somebody')} ({said.get('verb', '?')}) since {said.get('since', '?')}",
+                raise Locked(f"locked by {said.get('by', 'somebody')} ({said.get('verb', '?')}) since {said.get('since', '?')}",
                               "wait until it is done, then run the command again") from None
             time.sleep(0.05)
 

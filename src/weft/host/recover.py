@@ -17,6 +17,8 @@ from weft.journal import Journal
 from weft.servers import PLACES
 from weft.values import app_name
 
+PATIENCE = 20.0
+"""Seconds that `everything` waits for an application's lock."""
 
 def recover(layout: Layout, journal: Journal) -> None:
     """Under the lock. What a killed engine left running ends; a trial that is over goes back; residue is removed."""
@@ -77,15 +79,18 @@ def keep_site(layout: Layout, said: dict[str, Any]) -> None:
 
 
 def everything(prefix: str = "") -> dict[str, Any]:
-    """Recover every application of this host; what could not be, by name. For the boot, the timer and cron."""
-    done, failed = [], {}
+    """Recover every application of this host; by name those that another command is at work on, which has recovered them, and what
+    could not be. For the boot, the timer and cron."""
+    done, busy, failed = [], {}, {}
     for app in sorted(names(Path(f"{prefix}/var/lib/weft"))):
         layout = Layout(app, prefix)
         try:
             app_name(app)
-            with lock.held(layout, "recover", "recover", 20.0):
+            with lock.held(layout, "recover", "recover", PATIENCE):
                 recover(layout, Journal(layout.state / "journal.jsonl"))
             done.append(app)
+        except lock.Locked as error:
+            busy[app] = error.message
         except Exception as error:  # one application's fault must not keep the others from going back
             failed[app] = str(error)
-    return {"recovered": done, "failed": failed}
+    return {"recovered": done, "busy": busy, "failed": failed}
