@@ -105,6 +105,16 @@ def test_unconfirmed_generation_goes_back_by_itself(host):
     assert [(g["version"], g["status"], g["note"]) for g in state["generations"]][:1] == [("1.1", "bad", "was not confirmed in time")]
 
 
+def test_a_confirmation_of_what_is_not_served_says_why(host):
+    host.deploy(*host.release("1.0"))
+    host.deploy(*host.release("1.1"))
+    code, last, _ = host.call("confirm", generation=1)
+    assert (code, last["error"]["message"]) == (4, "generation 1 is not served any more: another one has taken its place")
+    code, last, _ = host.call("confirm", generation=9)
+    assert (code, last["error"]["message"]) == (3, "generation 9 is not served: there is nothing to confirm")
+    assert host.version() == "1.1"
+
+
 def test_confirmed_generation_stays_after_the_deadline(host):
     host.site["confirm"] = 1
     host.deploy(*host.release("1.0"))

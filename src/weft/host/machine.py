@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterator
 from weft import durable
 from weft.apply import Tell, run
 from weft.config import ini
-from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused
+from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, WeftError
 from weft.host import audit, decide, goback, health, kept, lock, recover, room, setup, stage, switch, trial, trust
 from weft.host.observe import host_faults, observe, read_json
 from weft.host.prune import prune
@@ -235,8 +235,7 @@ class Machine:
             state = self.state()
             generation = state.generation(number)
             if not generation or state.live != number:
-                raise FailedUndone(f"generation {number} is not served any more: it went back by itself",
-                                   "look with `fab status`", self.served())
+                raise self._not_served(number, generation)
             said = health.fault(health.ask(self.site.port, self.site), generation.release, self.site.health)
             if said:
                 left = f"; it goes back by itself in {trial.seconds_left(state.trial):.0f} s" if state.trial else ""
@@ -251,6 +250,12 @@ class Machine:
             self._history("confirm", generation, "good", start)
             warnings += prune(self.layout, self.state(), self.site.keep)
             return {"warnings": warnings, "state": self.state().to_json()}
+
+    def _not_served(self, number: int | None, generation: Any) -> WeftError:
+        if not generation or generation.status == "staged":
+            return Refused(f"generation {number} is not served: there is nothing to confirm", "look with `fab status`", self.served())
+        why = "it went back by itself" if generation.status == "bad" else "another one has taken its place"
+        return FailedUndone(f"generation {number} is not served any more: {why}", "look with `fab status`", self.served())
 
     def revert(self) -> dict[str, Any]:
         """Undo a generation that is on trial or was confirmed; not live any more: nothing to undo."""
