@@ -106,15 +106,15 @@ def child(said, out, engine):
 def faulty(said, engine):
     """Run the engine in this process as `said` wants it; its exit code."""
     from tests.host.faults import Points
-    from weft.host import lock, observe, trial
+    from weft.host import boot, lock, observe, trial
     real_now, real_boot = trial.now, trial.boot_id
-    trial.now = lambda: real_now() + said.get("ahead", 0)
-    trial.boot_id = lambda: said.get("boot") or real_boot()
+    boot.now = trial.now = lambda: real_now() + said.get("ahead", 0)
+    boot.boot_id = trial.boot_id = lambda: said.get("boot") or real_boot()
     if "python" in said:
         observe.python_version = lambda _python: said["python"]
     if "patience" in said:
         real_held = lock.held
-        lock.held = lambda layout, by, verb, _wait: real_held(layout, by, verb, said["patience"])
+        lock.held = lambda layout, by, verb, _wait, *allowed: real_held(layout, by, verb, said["patience"], *allowed)
     points = Points(said.get("at", 0), said.get("mode", "kill"), said.get("pause", 0.0))
     engine.start_watchdog = lambda _request, _number: points.meet("watchdog", lambda: None)
     points.install()

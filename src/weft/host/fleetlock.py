@@ -73,9 +73,9 @@ class Record:
         return (self.number, self.token) == (ask.number, ask.token)
 
 
-def parse(value: Any) -> Ask | None:
+def parse(value: Any, verb: str = "") -> Ask | None:
     """What a request says, checked. Raises Refused."""
-    if value is None:
+    if value is None and verb != "lock":
         return None
     if not isinstance(value, dict) or set(value) - _KEYS or not {"number", "token"} <= set(value):
         raise Refused('lock is not {"number": …, "token": …, "why": …, "env": …}')
@@ -88,6 +88,8 @@ def parse(value: Any) -> Ask | None:
     act = value.get("act", "take")
     if act not in ACTS:
         raise Refused(f"lock: act {act!r} is unknown; known: {', '.join(ACTS)}")
+    if act == "freeze" and verb != "lock":
+        raise Refused(f"lock: {verb} freezes nothing")
     return Ask(value["number"], value["token"], _text(value.get("why")), _text(value.get("env")), act, tuple(after) if after else None)
 
 
@@ -106,7 +108,7 @@ def judge(record: Record, ask: Ask | None, stale: float = STALE) -> Refused | No
         return _refused(f"the lock of this rollout was taken over by {_who(record)}", "fab status", record, stale, fenced=True)
     if record.live(stale) and (record.freeze or ask.after != (record.number, record.token)):
         return refusal(shown(record, stale))
-    if ask.number == record.number:
+    if ask.number == record.number and ask.token < record.token:  # two saw the same; of those the higher one goes on, never back
         return _refused(f"{_who(record)} was faster", "run the same command again", record, stale)
     return None
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import pwd
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable
 
 from weft.errors import FailedUndone, Interrupted, OutcomeUnknown, Refused
@@ -45,7 +45,7 @@ class Here:
             raise Refused(f"{self.app} has not been set up here, or you may not read {layout.state}", "run `fab setup`, or use sudo")
         request = parse({"protocol": PROTOCOL, "verb": verb, "app": self.app, "by": by(), "site": {**known, **(site or {})}, **words},
                         self.prefix, stream)
-        return Machine(request, self.screen.event, lambda number: self.watchdog(request, number))
+        return Machine(replace(request, here=True), self.screen.event, lambda number: self.watchdog(request, number))
 
     def ask(self, verb: str, **words: Any) -> dict[str, Any]:
         """The answer to a request, as fab would get it."""

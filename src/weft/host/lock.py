@@ -14,7 +14,7 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 from weft.errors import Refused
 from weft.host import trial
@@ -40,16 +40,22 @@ def idle(lock: Path) -> bool:
 
 
 @contextlib.contextmanager
-def held(layout: Layout, by: str, verb: str, wait: float) -> Iterator[None]:
-    """The one writer on this host for this application; the kernel frees it when we end. wait in seconds.
+def held(layout: Layout, by: str, verb: str, wait: float, allowed: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """The one writer on this host for this application; the kernel frees it when we end. wait in seconds. allowed: raises for who need not wait,
+    asked before, and again where it was in vain: what keeps us out may be another's rollout by then.
 
     Raises Refused naming who holds it, or why it cannot be taken."""
     path = layout.state / "lock"
     if not path.parent.is_dir():
         raise Refused(f"{layout.app} has not been set up here", f"run `{layout.setup_command}` for this host")
+    allowed()
     fd = _opened(path)
     try:
-        take(fd, time.monotonic() + wait, layout)
+        try:
+            take(fd, time.monotonic() + wait, layout)
+        except Refused:
+            allowed()
+            raise
         _note(fd, {"by": by, "verb": verb, "pid": os.getpid(), "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                    "taken": trial.now()})
         yield

@@ -14,7 +14,7 @@ from weft import durable
 from weft.apply import Tell, run
 from weft.config import ini
 from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, WeftError
-from weft.host import audit, decide, goback, health, kept, lock, recover, room, setup, stage, switch, trial, trust
+from weft.host import audit, decide, fleetlock, goback, health, kept, lock, recover, room, setup, stage, switch, trial, trust
 from weft.host.observe import host_faults, observe, read_json
 from weft.host.prune import prune
 from weft.host.request import Request
@@ -53,7 +53,8 @@ class Machine:
     # -- reading -------------------------------------------------------------------------------------------------
 
     def state(self) -> HostState:
-        return replace(observe(self.layout, self.site), kept=kept.listing(self.layout), pins=kept.pins(self.layout))
+        seen = observe(self.layout, self.site)
+        return replace(seen, kept=kept.listing(self.layout), pins=kept.pins(self.layout), lock=fleetlock.shown(fleetlock.read(self.layout.state)))
 
     def served(self) -> str:
         """For messages: what this host serves now."""
@@ -127,9 +128,17 @@ class Machine:
     @contextlib.contextmanager
     def locked(self, verb: str = "") -> Iterator[None]:
         """The one writer on this host for this application; the kernel frees it when we end. Recovery comes first. verb: what it is for, if not the request's."""
-        with lock.held(self.layout, self.request.by, verb or self.request.verb, 5.0):
+        with lock.held(self.layout, self.request.by, verb or self.request.verb, 5.0, lambda: fleetlock.check(self.layout.state, self.request)):
             recover.recover(self.layout, self.journal)
-            yield
+            with fleetlock.order(self.layout.state, self.request, self.tell):
+                yield
+
+    def lock(self) -> dict[str, Any]:
+        """A heartbeat, a release or a freeze of the fleet's lock, and what it is then."""
+        if self.request.lock and not fleetlock.renewed(self.layout.state, self.request.lock):
+            with self.locked():
+                pass
+        return {"lock": fleetlock.shown(fleetlock.read(self.layout.state))}
 
     def setup(self) -> dict[str, Any]:
         state_folder = self.layout.state

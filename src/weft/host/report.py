@@ -46,11 +46,18 @@ def status(state: HostState, seconds_left: float) -> list[str]:
     rows.append(["answers", str(said.get("version") or said.get("error") or f"status {said.get('status')}")])
     if state.trial:
         rows.append(["on trial", f"goes back by itself in {seconds_left:.0f} s, unless: weft-host confirm {state.app}"])
+    rows += [["frozen" if state.lock["freeze"] else "locked", locked(state.lock)]] if state.lock.get("live") else []
     rows += [["installed", ", ".join(f"{g.version} (generation {g.number}, not served yet)" for g in ready(state))]] if ready(state) else []
     rows.append(["can go back to", wayback.choices(state)])
     rows += [["pinned", pinned(state.pins)]] if state.pins else []
     rows += [["changed by hand", each] for each in state.drift]
     return [f"{state.app} on {state.host} (weft {state.engine})", *(f"  {line}" for line in columns(rows))]
+
+
+def locked(lock: Mapping[str, Any]) -> str:
+    """Who rolls out, or has frozen the fleet."""
+    heard = "" if lock["freeze"] else f", last heard of {lock['age']:.0f} s ago"
+    return f"by {lock['owner']} since {when(lock['since'])}: {lock['why']}{heard}"
 
 
 def ready(state: HostState) -> list[Generation]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from weft.errors import Refused, UsageError
-from weft.host import PROTOCOL, adopt, recover, trust
+from weft.host import PROTOCOL, adopt, fleetlock, recover, trust
 from weft.host.layout import Layout
 from weft.servers import Site, parse_site
 from weft.values import Release, Version, app_name
@@ -20,9 +20,9 @@ _COMMON = {"protocol", "verb", "app", "by", "site"}
 FREE = {"health", "variant", "settings", "watch", "max_errors", "confirm", "keep"}
 VERBS = {
     "setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", *trust.KEYS},
-    "stage": {"release", "base", "files", *trust.KEYS},
-    "activate": {"generation", "base"}, "confirm": {"generation"}, "revert": {"generation"}, "rollback": {"to", "base", "force"},
-    "verify": set(),
+    "stage": {"release", "base", "files", "lock", *trust.KEYS},
+    "activate": {"generation", "base", "lock"}, "confirm": {"generation", "lock"}, "revert": {"generation", "lock"}, "rollback": {"to", "base", "force", "lock"},
+    "verify": set(), "lock": {"lock"},
 }
 
 
@@ -45,6 +45,8 @@ class Request:
     differs: tuple[str, ...] = ()
     proof: trust.Proof = trust.Proof()
     signers: tuple[Any, Any] = ("", "")
+    lock: fleetlock.Ask | None = None
+    here: bool = False  # typed by root on the host itself
 
     def need_release(self) -> Release:
         if self.release is None:
@@ -88,12 +90,13 @@ def parse(said: Any, prefix: str, stream: BinaryIO | None = None, may_set_up: bo
     said_site, differs = (said.get("site"), ()) if may_set_up else as_set_up(Layout(app, prefix), said.get("site"))
     site = adopt.remembered(Layout(app, prefix), parse_site(app, said_site, prefix))
     release, proof = trust.proof(said)
+    lock = fleetlock.parse(said.get("lock"), verb)
     if release and release.app != app:
         raise Refused(f"the manifest is of {release.app}, the request is for {app}")
     return Request(verb, _by(said.get("by")), Layout(app, prefix), site, said_site, release, rollback,
                    _number(said, "base", None), _number(said, "generation", -1), to, _files(said.get("files", []), release),
                    stream, str(said.get("deploy_user", "root")), str(said.get("authorized_key", "")), differs,
-                   proof, (said.get("allowed_signers", ""), said.get("revoked_signers", "")))
+                   proof, (said.get("allowed_signers", ""), said.get("revoked_signers", "")), lock)
 
 
 def as_set_up(layout: Layout, said: Any) -> tuple[Any, tuple[str, ...]]:

@@ -27,6 +27,8 @@ class Screen:
         """What the engine tells while it works: a line for each step that has ended."""
         if said.get("event") == "step" and said["state"] != "start":
             self.say([f"  {said['text']} ({said['seconds']:.1f} s)" + (" FAILED" if said["state"] == "failed" else "")])
+        elif said.get("event") == "log":
+            self.say([said["text"]])
 
     def ask(self, question: str, seconds: float) -> str:
         """"yes", "no", or "" where nobody is there or nobody answers for so long."""

@@ -35,7 +35,7 @@ class Kept:
 class HostState:
     """live: the number of the generation that is served, None before set-up.  slots: which generation each slot holds.
     answers: what the public site really says.  drift: what somebody else changed.  disk_free in bytes; files_free: inodes, -1 for no limit.
-    adopted: the file of the site that was here before weft, which generation 0 is then; "" without one."""
+    adopted: the file of the site that was here before weft, which generation 0 is then; "" without one.  lock: the fleet's."""
 
     app: str
     host: str
@@ -57,6 +57,7 @@ class HostState:
     trial: dict[str, Any] = field(default_factory=dict)
     kept: tuple[Kept, ...] = ()
     pins: dict[str, dict[str, str]] = field(default_factory=dict)
+    lock: dict[str, Any] = field(default_factory=dict)
 
     @property
     def idle(self) -> str:
@@ -72,5 +73,5 @@ class HostState:
             "app": self.app, "host": self.host, "engine": self.engine, "set_up": self.set_up, "live": self.live,
             "slot": self.slot, "slots": self.slots, "answers": self.answers,
             "generations": [g.to_json() for g in self.generations], "drift": list(self.drift), "adopted": self.adopted,
-            "disk_free": self.disk_free, "python": self.python, "pins": self.pins,
+            "disk_free": self.disk_free, "python": self.python, "pins": self.pins, "lock": self.lock,
         }

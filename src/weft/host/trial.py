@@ -11,26 +11,13 @@ import contextlib
 import json
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 from weft import durable
+from weft.host.boot import boot_id, now
 from weft.host.layout import Layout
 from weft.host.observe import names, read_json, slot_generation
 from weft.servers import PLACES, RELEASE, SLOTS
-
-
-def boot_id() -> str:
-    """Changes with every boot."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
-
-
-def now() -> float:
-    """Seconds since this boot, those of sleep included; nobody can set this clock."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def read(layout: Layout) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from weft.rollout.hostrun import HostRun, live_of
 
 ALL, WAVE, HALT = "rollback-all", "rollback-wave", "halt"
 """What is done when a budget is spent."""
-FAILED = ("failed", "lost", "stuck", "unknown")
+FAILED = ("failed", "lost", "stuck", "unknown", "overtaken")
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from weft.config import load as config
 from weft.errors import UsageError
 from weft.rollout import transport
 from weft.rollout.belief import belief
+from weft.rollout.fleetlock import FleetLock
 from weft.rollout.hostrun import Job
-from weft.rollout.inventory import Inventory, inventory
+from weft.rollout.inventory import Host, Inventory, inventory
 from weft.rollout.payload import Payload
 from weft.rollout.budget import Policy
 from weft.rollout.run import Progress, Rollout
@@ -25,7 +26,7 @@ from weft.values import Version, app_name
 
 @dataclass(frozen=True)
 class Environment:
-    """hosts: what `--limit` and `--exclude` left.  site: the table of the engine's protocol.  artifacts: the store's address."""
+    """hosts: what `--limit` and `--exclude` left, others: what they did not.  site: the table of the engine's protocol.  artifacts: the store's address."""
 
     root: Path
     app: str
@@ -35,6 +36,7 @@ class Environment:
     site: dict[str, Any]
     policy: Policy
     artifacts: str
+    others: tuple[Host, ...] = ()
 
     @property
     def store(self) -> Any:
@@ -46,14 +48,16 @@ class Environment:
         """What every request to the engine begins with."""
         return {"app": self.app, "by": f"{getpass.getuser()}@{socket.gethostname()}", "site": self.site}
 
-    def job(self, verb: str, version: str = "", to: str = "", force: tuple[str, ...] = (), accept_expired: bool = False) -> Job:
-        """Raises UsageError for a version that is none, Refused for one that is not in the store or not to be believed."""
+    def job(self, verb: str, version: str = "", to: str = "", force: tuple[str, ...] = (), accept_expired: bool = False, wait: float = 0.0) -> Job:
+        """wait: seconds, for the fleet's lock. Raises UsageError for a version that is none, Refused for one that is not in the store or not to be believed."""
         def fetched(wanted: str) -> Payload:
             store = self.store
             return Payload(store, self.app, Version(wanted), belief(self.root, store, self.app, force, accept_expired))
 
         payload = fetched(version) if verb == "deploy" else None
-        return Job(verb, self.request, partial(transport.open, access=self.access), payload, to, self.access.again, force, fetched if verb == "rollback" else None)
+        lock = FleetLock(" ".join(filter(None, [verb, version or to and f"to {to}"])), self.name, wait)
+        return Job(verb, self.request, partial(transport.open, access=self.access), payload, to, self.access.again, force,
+                   fetched if verb == "rollback" else None, lock, self.others)
 
     def rollout(self, job: Job, progress: Progress) -> Rollout:
         return Rollout(self.hosts, job, self.policy, progress)
@@ -74,7 +78,10 @@ def load(root: Path, env: str = "", limit: str = "", fabric_config: Any = None, 
         raise project.wrong("name", error.message, error.hint) from None
     layer = config.environment(root, env)
     again = f" --env {layer['name']}" if len(config.environments(root)) > 1 else ""
+    fleet = inventory(layer)
+    hosts = fleet.limit(limit).exclude(exclude)
     return Environment(
-        root, app, layer["name"], inventory(layer).limit(limit).exclude(exclude),
+        root, app, layer["name"], hosts,
         transport.access(layer, root, fabric_config, again), site(layer, app),
-        Policy(*(layer[f"rollout.{name}"] for name in ("waves", "parallel", "max_fail", "min_healthy", "on_failure"))), project["artifacts"])
+        Policy(*(layer[f"rollout.{name}"] for name in ("waves", "parallel", "max_fail", "min_healthy", "on_failure"))), project["artifacts"],
+        tuple(host for host in fleet if host not in set(hosts)))

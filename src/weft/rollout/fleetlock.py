@@ -14,7 +14,7 @@ from typing import Any, Iterable, Mapping
 from weft.errors import Refused, WeftError
 from weft.host import fleetlock
 from weft.host.fleetlock import ORDERS
-from weft.host.report import when
+from weft.host.report import locked
 
 
 class FleetLock:
@@ -113,10 +113,7 @@ def notes(locks: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """For `fab status`: who has the fleet, or has frozen it."""
     said = []
     for names, lock in _grouped(taken(locks)):
-        if lock["freeze"]:
-            said.append(f"{names}: frozen by {lock['owner']} since {when(lock['since'])}: {lock['why']} (fab unlock)")
-        else:
-            said.append(f"{names}: locked by {lock['owner']} since {when(lock['since'])}: {lock['why']}, last heard of {lock['age']:.0f} s ago")
+        said.append(f"{names}: {'frozen' if lock['freeze'] else 'locked'} {locked(lock)}" + (" (fab unlock)" if lock["freeze"] else ""))
     return said
 
 

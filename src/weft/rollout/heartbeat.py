@@ -23,7 +23,7 @@ def free(rollout: Any, only_look: bool = False) -> list[WeftError]:
     """Whose the lock is, once as much was waited as was asked for; [] where it is nobody's."""
     lock, told = rollout.job.lock, ""
     end = time.monotonic() + lock.wait
-    while found := _taken(rollout):
+    while found := taken(rollout):
         said = fleetlock.refusals(found, rollout.job.again)
         if only_look:
             for error in said:
@@ -39,7 +39,7 @@ def free(rollout: Any, only_look: bool = False) -> list[WeftError]:
     return []
 
 
-def _taken(rollout: Any) -> dict[str, Any]:
+def taken(rollout: Any) -> dict[str, Any]:
     """The hosts in scope whose lock is somebody's. One that seems to be may have been released on a host out of scope: then those are asked."""
     locks = {run.host.name: run.state.get("lock") or {} for run in rollout.runs if run.state}
     found = fleetlock.taken(locks)
@@ -82,6 +82,8 @@ def kept(rollout: Any) -> Iterator[None]:
     finally:
         ended.set()
         if not isinstance(sys.exc_info()[1], KeyboardInterrupt):
+            if any(fleetlock.barred(run.error) for run in rollout.runs):  # what they serve now may be another's doing
+                each(rollout.runs, HostRun.look, rollout.policy.parallel, Stop(), heed=False)
             _release(rollout)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Callable
 
 from weft.errors import FailedUndone, NeedsHands, Refused, UsageError, WeftError
 from weft.plan import Plan
+from weft.rollout.fleetlock import FleetLock, barred, fenced
 from weft.rollout.inventory import Host
 from weft.rollout.payload import Payload
 from weft.rollout.access import Channel
@@ -28,7 +29,8 @@ class Job:
 
     verb: "deploy", "rollback" or "status".  request: app, by and site, in every request.  open: gives a channel.
     to: a rollback's version, "" for the one before.  force: marks to overlook.  store: gives a version's payload, where a host that
-    goes back has it no more.  again: what a command in a hint repeats, such as " --env staging".
+    goes back has it no more.  again: what a command in a hint repeats, such as " --env staging".  lock: the fleet's.
+    others: hosts of the environment that are out of scope.
     """
 
     verb: str
@@ -39,6 +41,8 @@ class Job:
     again: str = ""
     force: tuple[str, ...] = ()
     store: Callable[[str], Payload] | None = None
+    lock: FleetLock = field(default_factory=FleetLock)
+    others: tuple[Host, ...] = ()
 
     @property
     def site(self) -> dict[str, Any]:
@@ -54,7 +58,7 @@ class Job:
 class HostRun:
     """status, as it goes on: "" → "current" (nothing to do) | "planned" → "staged" → "switching" → "switched";
     "failed" (refused or undone, serves what it served), "lost" (to be settled), "reverted" (was taken back),
-    "stuck" (needs hands), "unknown" (not reached any more).
+    "stuck" (needs hands), "unknown" (not reached any more), "overtaken" (somebody else has the fleet's lock now).
 
     source, target: of a rollback, from where ("slot", "installed", "cache", "store") and to which version.
     before, state: what observe saw first and what was heard last.  seconds: worked on this host.
@@ -154,12 +158,15 @@ class HostRun:
                 self.status = "switched"
                 return
             except WeftError as error:
-                if not left or isinstance(error, (FailedUndone, NeedsHands)):
+                if not left or isinstance(error, (FailedUndone, NeedsHands)) or fenced(error):
                     return self._failed(error, lost=not isinstance(error, (FailedUndone, NeedsHands)))
             time.sleep(PAUSE)
 
     def _failed(self, error: WeftError, lost: bool = False) -> None:
         self.error = error
+        if barred(error):
+            self.status = "overtaken" if fenced(error) else "failed"
+            return
         if isinstance(error, NeedsHands):
             self.status = "stuck"
         elif lost or not isinstance(error, (Refused, UsageError, FailedUndone)):
@@ -191,7 +198,7 @@ class HostRun:
         except NeedsHands as error:
             self.error, self.status = error, "stuck"
         except WeftError as error:
-            self.error = error
+            self.error, self.status = error, "overtaken" if fenced(error) else self.status
         else:
             self.status = "reverted"
             self.event(self.host.name, {"event": "log", "text": f"serves {serves(self.state)} again"})
@@ -228,21 +235,32 @@ class HostRun:
         return self._call(verb, wish, limit=limit)
 
     def _call(self, verb: str, wish: dict[str, Any], files: Any = (), limit: float = 900.0) -> dict[str, Any]:
-        start, name, failed = time.monotonic(), self.host.name, True
+        start, name, failed, request = time.monotonic(), self.host.name, True, {}
         self.event(name, {"event": "phase", "verb": verb})
         try:
+            request = {"verb": verb, **self.job.request, **self.job.lock.words(name, verb), **wish}
             self._channel = self._channel or self.job.open(self.host)
-            result = self._channel.exec({"verb": verb, **self.job.request, **wish}, files,
-                                        lambda event: self.event(name, event), limit)
+            result = self._channel.exec(request, files, lambda event: self.event(name, event), limit)
+            self.job.lock.heard(name, request)
             failed = False
             return result
         except WeftError as error:
+            self.job.lock.heard(name, request, error)
             if verb != "observe":  # what observe finds is told all at once, by the error that refuses the rollout
                 self.event(name, {"event": "error", "text": error.message})
             raise
         finally:
             self.seconds += time.monotonic() - start
             self.event(name, {"event": "end", "verb": verb, "failed": failed})
+
+    def aside(self, verb: str, wish: dict[str, Any], limit: float = 10.0) -> dict[str, Any]:
+        """A small request beside what is under way, over the same connection where there is one; nothing is shown of it. Raises as `exec` does."""
+        channel = self._channel or self.job.open(self.host)
+        try:
+            return channel.exec({"verb": verb, **self.job.request, **wish}, limit=limit)
+        finally:
+            if channel is not self._channel:
+                channel.close()
 
 
 def live_of(state: dict[str, Any]) -> dict[str, Any]:

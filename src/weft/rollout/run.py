@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Callable, Iterable, Protocol, Sequence
 
 from weft.errors import WeftError
-from weft.rollout import budget, verdict
+from weft.rollout import budget, heartbeat, verdict
 from weft.rollout.budget import Policy
 from weft.rollout.hostrun import HostRun, Job
 from weft.rollout.inventory import Host, waves
@@ -62,30 +62,32 @@ class Rollout:
         self._each(self.runs, HostRun.close, heed=False)
 
     def _run(self, plan_only: bool) -> None:
-        self.observe()
+        self.observe(plan_only)
         if self.stop or not self.todo:
             return
         self.progress.plans(self.runs)
         if plan_only:
             return
         self.begun = True
-        if any(run.fetches for run in self.todo):
-            self.stage()
-        if not self.stop:
-            self.switch()
+        with heartbeat.kept(self):
+            if any(run.fetches for run in self.todo):
+                self.stage()
+            if not self.stop:
+                self.switch()
 
     @property
     def todo(self) -> list[HostRun]:
         """The hosts that are not yet what is wanted."""
         return [run for run in self.runs if run.status != "current"]
 
-    def observe(self) -> None:
+    def observe(self, plan_only: bool = False) -> None:
         """All hosts at once. Raises one error with all faults of all hosts, and of the release in its store."""
         self.progress.phase(f"looking at {_count(self.runs)}")
         self._each(self.runs, HostRun.observe)
+        locked = heartbeat.free(self, plan_only)
         if self.stop:
             return
-        faults = self._from_store()
+        faults = locked + self._from_store()
         faults += [run.error for run in self.runs if run.error]
         faults += verdict.faults(self.runs) + verdict.uneven(self.job, self.runs)
         if self.job.payload and (faults or self.todo):
@@ -123,6 +125,8 @@ class Rollout:
         fetching = [run for run in self.todo if run.fetches]
         self.progress.phase(f"staging on {_count(fetching)}")
         self._each(fetching, HostRun.stage)
+        for again in heartbeat.contest(self, fetching):
+            self._each(again, HostRun.stage)
         failed = [run for run in self.runs if run.status == "failed"]
         if failed and not self.stop:
             raise verdict.not_staged(self.job, self.runs)
@@ -134,6 +138,7 @@ class Rollout:
         for n, wave in enumerate(cut, 1):
             names = ", ".join(host.name for host in wave)
             self.progress.phase(f"wave {n} of {len(cut)}: {names}" + (" (canary)" if n == 1 and len(cut) > 1 else ""))
+            self.job.lock.ending(len(wave) if n == len(cut) else 0)
             self._each([by_host[host] for host in wave], HostRun.switch)
             if self.stop:
                 return
@@ -146,6 +151,7 @@ class Rollout:
         """Every host that this rollout has switched, or those of the last wave, or none; and every one whose answer was lost."""
         going = {budget.ALL: self.runs, budget.WAVE: wave, budget.HALT: []}[self.policy.on_failure]
         gone = [run for run in self.runs if run.status == "lost" or run.status == "switched" and run in going]
+        self.job.lock.ending(0)
         self.progress.phase(f"{why}: {self.policy.on_failure}")
         if gone:
             self.progress.phase(f"going back on {_count(gone)}")

@@ -6,10 +6,11 @@ from typing import Any, Iterable, Sequence
 
 from weft.host import report
 from weft.host.report import columns, when
+from weft.rollout import fleetlock
 from weft.rollout.hostrun import HostRun, live_of, serves
 
 OUTCOMES = {"current": "nothing to do", "switched": "done", "failed": "failed, undone", "reverted": "taken back",
-            "stuck": "NEEDS HANDS", "unknown": "not reached", "lost": "not confirmed", "switching": "not confirmed",
+            "stuck": "NEEDS HANDS", "overtaken": "taken over", "unknown": "not reached", "lost": "not confirmed", "switching": "not confirmed",
             "staged": "not switched", "planned": "not switched", "": "not begun"}
 
 
@@ -59,7 +60,7 @@ def status(states: dict[str, dict[str, Any]]) -> list[str]:
         said = state.get("answers", {})
         if state.get("set_up") and live.get("number") and said.get("release") != live.get("release"):
             notes.append(f"{name}: what answers is not what is live: {answers(state)}")
-    return columns(rows) + notes
+    return columns(rows) + notes + fleetlock.notes({name: state.get("lock") or {} for name, state in states.items()})
 
 
 def answers(state: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Iterable, Sequence
 
 from weft.errors import (FailedUndone, Interrupted, NeedsHands, OutcomeUnknown, Refused, WeftError)
+from weft.rollout.fleetlock import barred
 from weft.rollout.hostrun import HostRun, Job, serves
 
 
@@ -27,11 +28,23 @@ def judge(job: Job, runs: Sequence[HostRun]) -> dict[str, Any]:
     details = {"hosts": hosts(runs)}
     if stuck:
         return _raise(NeedsHands(message, _hands(job, stuck), served(runs), details))
+    if kept_out := [run for run in errors if barred(run.error)]:
+        _out(kept_out, message, runs, details)
     if switched:
         return _raise(NeedsHands(message, _mixed(job, failed, switched), served(runs), details))
     if unknown:
         return _raise(OutcomeUnknown(message, f"fab status{_limit(unknown)}", served(runs) + _settles(unknown), details))
     return _raise(FailedUndone(message, _hint(errors), served(runs), details))
+
+
+def _out(kept_out: Sequence[HostRun], message: str, runs: Sequence[HostRun], details: dict[str, Any]) -> None:
+    """Somebody else has the fleet's lock. Raises Refused where this rollout has switched nothing, else what is known; returns where all it had
+    switched is as before."""
+    if not any(run.switch_ms for run in runs):
+        raise Refused(message, _hint(kept_out), f"no host was switched; {served(runs)}", details)
+    if any(run.status == "overtaken" for run in kept_out):
+        lock = barred(kept_out[0].error)
+        raise OutcomeUnknown(message, "fab status", f"{served(runs)}; what is served next is up to {lock['owner']} ({lock['why']})", details)
 
 
 def _raise(error: WeftError) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from typing import Any
 from invoke import Collection, task
 
 from weft.errors import Refused, UsageError
-from weft.tasks import shell
+from weft.tasks import lock as locks, shell
 from weft.tasks.scope import ENV, EXCLUDE, JSON, LIMIT, load
 from weft.values import Version
 
+LOCK_WAIT = "seconds to wait for somebody else's rollout or freeze to end (default: not at all)"
 VERSION = "the version to deploy, as it was released"
 PLAN = "show every host's plan and change nothing"
 OVERRIDES = {"force_yanked": "deploy a version all the same that was taken back (inv yank)",
@@ -56,15 +57,15 @@ def _roll(environment: Any, job: Any, plan: bool, json: bool) -> dict[str, Any]:
     return {"app": environment.app, "env": environment.name, "verb": "plan" if plan else job.verb, **said}
 
 
-@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, **OVERRIDES})
+@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, "lock_wait": LOCK_WAIT, **OVERRIDES})
 @shell.command
-def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, force_yanked=False, force_bad=False, accept_expired=False):
+def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, lock_wait=0, force_yanked=False, force_bad=False, accept_expired=False):
     """Bring a released version to the hosts: stage everywhere, switch in waves, confirm, or go back."""
     if version:
         Version(version)
     environment = load(c, env, limit, exclude)
     wanted = _version(version, "deploy", lambda: _newest(environment))
-    return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired), plan or c.config.run.dry, json)
+    return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, lock_wait), plan or c.config.run.dry, json)
 
 
 @task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON, **OVERRIDES})
@@ -79,14 +80,14 @@ def plan(c, version="", env="", limit="", exclude="", json=False, force_yanked=F
 
 
 @task(auto_shortflags=False, help={"to": "a version (default: the good one before)", "env": ENV,
-                                   "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, **OVERRIDES})
+                                   "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, "lock_wait": LOCK_WAIT, **OVERRIDES})
 @shell.command
-def rollback(c, to="", env="", limit="", exclude="", plan=False, json=False, force_yanked=False, force_bad=False, accept_expired=False):
+def rollback(c, to="", env="", limit="", exclude="", plan=False, json=False, lock_wait=0, force_yanked=False, force_bad=False, accept_expired=False):
     """Go back to the release before, or to a named one: from what the hosts still have, else from the store."""
     if to:
         Version(to)
     environment = load(c, env, limit, exclude)
-    return _roll(environment, environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired), plan or c.config.run.dry, json)
+    return _roll(environment, environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired, lock_wait), plan or c.config.run.dry, json)
 
 
 @task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})
@@ -186,4 +187,4 @@ def _confirm(seen: Any, yes: bool, again: str) -> None:
         raise Refused(f"{seen.host}: its key was not kept", hint)
 
 
-ns = Collection(deploy, plan, rollback, status, history, verify, setup, trust)
+ns = Collection(deploy, plan, rollback, status, history, verify, setup, trust, *locks.TASKS)

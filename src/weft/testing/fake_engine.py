@@ -13,7 +13,7 @@ DIR/orders.json, a list that is used up from the front:
     {"verb": "confirm", "complain": "…", "exit": 1}        write to standard error instead of answering
     {"verb": "activate", "ill": true}                      from now on the site answers 502
 
-DIR/log gets a line a request: its verb, and when it started and ended.
+DIR/log gets a line a request: its verb, and when it started and ended. DIR/stale: seconds after which the fleet's lock is stale here.
 """
 
 from __future__ import annotations
@@ -25,20 +25,18 @@ import os
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 from weft import __version__
 from weft.errors import FailedUndone, Refused, WeftError, from_json
+from weft.host import fleetlock
 from weft.plan import Plan, Step
+from weft.testing.fake_request import COMMON, VERBS, parse
 from weft.values import Release
 
 PYTHON = "3.11"
 """Of every host."""
-PROOF = {"manifest", "signature", "index", "index_signature", "version", "force"}
-VERBS = {"setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", *PROOF},
-         "stage": {"release", "base", "files", *PROOF}, "activate": {"generation", "base"}, "confirm": {"generation"},
-         "revert": {"generation"}, "rollback": {"to", "base", "force"}, "verify": set()}
-COMMON = {"protocol", "verb", "app", "by", "site"}
 
 
 class FakeEngine:
@@ -56,13 +54,30 @@ class FakeEngine:
         self.request = parse(self.stream.readline())
         self.order = self._order(self.request["verb"])
         self._trouble("before")
+        asked, stale = self._asked()
+        if asked.verb == "lock" and fleetlock.renewed(self.prefix, asked.lock):
+            return self.lock()
         with (self.prefix / "lock").open("w") as lock:
+            fleetlock.check(self.prefix, asked, None, stale)
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self.state = self._load()
-            result = getattr(self, self.request["verb"])()
-            self._save()
+            with fleetlock.order(self.prefix, asked, self.say, stale):
+                self.state = self._load()
+                result = getattr(self, self.request["verb"])()
+                self._save()
         self._trouble("after")
         return result
+
+    def _asked(self) -> tuple[SimpleNamespace, float]:
+        path = self.prefix / "stale"
+        asked = SimpleNamespace(verb=self.request["verb"], by=self.request["by"], here=False, lock=fleetlock.parse(self.request.get("lock"), self.request["verb"]))
+        return asked, float(path.read_text()) if path.exists() else fleetlock.STALE
+
+    def _lock(self) -> dict[str, Any]:
+        return fleetlock.shown(fleetlock.read(self.prefix), self._asked()[1])
+
+    def lock(self) -> dict[str, Any]:
+        """The fleet's lock is real: what it was asked for is done around this."""
+        return {"lock": self._lock()}
 
     def _order(self, verb: str) -> dict[str, Any]:
         path = self.prefix / "orders.json"
@@ -245,25 +260,8 @@ class FakeEngine:
         return {"app": self.request["app"], "host": self.prefix.name, "engine": __version__,
                 "set_up": self.state["set_up"], "live": self.state["live"], "slot": "a" if self.state["set_up"] else "",
                 "slots": {"a": self.state["live"]} if self.state["set_up"] else {}, "answers": answers,
-                "generations": self.state["generations"], "drift": [], "pins": {}, "adopted": "", "disk_free": 1 << 30, "python": PYTHON}
-
-
-def parse(text: bytes) -> dict[str, Any]:
-    """The request. Raises Refused for what the protocol does not know."""
-    try:
-        request = json.loads(text)
-    except ValueError:
-        raise Refused("the request is not a line of JSON") from None
-    if not isinstance(request, dict) or "protocol" not in request:
-        raise Refused("the request is not a JSON object with a protocol number")
-    if request["protocol"] != 1:
-        raise Refused(f"this host's engine speaks protocol 1, not {request['protocol']!r}", "fab setup")
-    if request.get("verb") not in VERBS:
-        raise Refused(f"verb {request.get('verb')!r} is unknown; known: {', '.join(VERBS)}")
-    unknown = set(request) - COMMON - VERBS[request["verb"]]
-    if unknown:
-        raise Refused(f"{request['verb']} does not know: {', '.join(sorted(unknown))}")
-    return request
+                "generations": self.state["generations"], "drift": [], "pins": {}, "adopted": "", "disk_free": 1 << 30, "python": PYTHON,
+                "lock": self._lock()}
 
 
 def record(number: int, release: str, version: str, status: str, by: str, previous: int) -> dict[str, Any]:
