@@ -69,11 +69,12 @@ def refused(number, token, fenced):
 def test_once_it_was_taken_over_nothing_is_sent_any_more():
     made, error = mine(), refused(2, BOB, True)
     made.heard("web1", {"verb": "activate", **made.words("web1", "activate")}, FailedUndone("x"))
-    assert made.words("web1", "revert")
+    assert made.words("web1", "revert") and (made.held, made.tried) == (set(), {"web1"}), "the order failed under the lock: it is to be released"
     made.heard("web1", {"verb": "activate", **made.words("web1", "activate")}, error)
     with pytest.raises(Refused) as caught:
         made.words("web2", "revert")
-    assert caught.value is error and made.words("web2", "observe") == {}
+    made.heard("web3", {"verb": "activate", "lock": made.ask("web3", "take")}, refused(2, BOB, True))
+    assert made.tried == {"web1"} and caught.value.code == 3 and made.words("web2", "observe") == {}
 
 
 @pytest.mark.parametrize("held, number, token, goes", [

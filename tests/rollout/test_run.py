@@ -251,8 +251,7 @@ def test_somebody_else_was_faster(deployed, yard):
         def plans(self, runs):
             deployed.rollout("deploy", "2.0").run()
     error = raised(Refused, deployed.rollout("deploy", "1.1", progress=Faster()))
-    assert "(deploy 2.0)" in error.message and {line.split(":")[0] for line in error.message.splitlines()} >= {"web1"}
-    assert all("locked by" in line or "was faster" in line for line in error.message.splitlines())
+    assert "(deploy 2.0)" in error.message and all("locked by" in line or "faster" in line for line in error.message.splitlines())
     assert serving(yard) == ["2.0"] * 4
 
 
@@ -299,7 +298,7 @@ def test_a_rollback_that_would_mix_releases_is_refused(deployed, yard):
     deployed.rollout("deploy", "1.1").run()
     env = deployed.env
     import dataclasses
-    some = type(deployed)(dataclasses.replace(env, hosts=env.hosts.limit("web1")), deployed.channel)
+    some = type(deployed)(dataclasses.replace(env, hosts=env.hosts.limit("web1"), others=tuple(env.hosts)[1:]), deployed.channel)
     some.rollout("deploy", "2.0").run()
     error = raised(Refused, deployed.rollout("rollback"))
     assert error.message == "the hosts would go back to different releases: web1 to 1.1, web2 to 1.0, web3 to 1.0, web4 to 1.0"

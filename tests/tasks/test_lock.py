@@ -10,11 +10,12 @@ pytestmark = pytest.mark.slow
 
 
 def test_frozen_until_unlocked(fab, fleet):  # noqa: F811
+    assert fab("deploy", "--version", "1.1").returncode == 0
     done = fab("lock")
     assert (done.returncode, done.stderr.splitlines()[0]) == (2, "why?")
     done = fab("lock", "--why", "database moves until Monday")
     assert (done.returncode, done.stdout) == (0, "web1, web2: frozen (fab unlock ends it)\n"), done.stderr
-    done = fab("deploy", "--version", "1.1", "--json")
+    done = fab("deploy", "--version", "2.0", "--json")
     said = json.loads(done.stdout)
     assert (done.returncode, said["error"], said["next"]) == (3, "refused", "when it may go on again: fab unlock")
     assert said["message"].startswith("web1, web2: frozen by ") and said["message"].endswith(": database moves until Monday")
@@ -23,4 +24,4 @@ def test_frozen_until_unlocked(fab, fleet):  # noqa: F811
     assert ": database moves until Monday (fab unlock)" in fab("status").stdout
     assert json.loads(fab("unlock", "--json").stdout) == {"app": "shop", "code": 0, "env": "production", "free": ["web1", "web2"]}
     assert fab("unlock").stdout == "nothing was frozen\n"
-    assert fab("deploy", "--version", "1.1").returncode == 0
+    assert fab("rollback").returncode == 0

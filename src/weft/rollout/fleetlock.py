@@ -19,12 +19,13 @@ from weft.host.report import locked
 
 class FleetLock:
     """why: such as "deploy 1.1.4".  wait: seconds to wait for somebody else's.  number: 0 until `begin`; then every order carries it.
-    held: hosts that have taken it.  lost: the refusal by which it was found to be somebody else's now; then nothing is sent any more."""
+    held: hosts that have taken it; tried: those too that may have, since the order failed after it.  lost: the refusal by which it was found to be somebody else's now; then nothing is sent any more."""
 
     def __init__(self, why: str = "", env: str = "", wait: float = 0.0):
         self.why, self.env, self.wait = why, env, wait
         self.token, self.number = secrets.token_hex(8), 0
         self.held: set[str] = set()
+        self.tried: set[str] = set()
         self.lost: WeftError | None = None
         self.released = False
         self._highest, self._left = 0, 0
@@ -69,6 +70,8 @@ class FleetLock:
         if not ask:
             return
         with self._mutex:
+            if not barred(error):
+                self.tried.add(host)
             if error is None:
                 self.held.add(host)
                 self.released = ask.get("act") == "release"

@@ -106,7 +106,7 @@ def _tell(run: HostRun, act: str) -> bool:
 def _release(rollout: Any) -> None:
     """On one host where all went well, else on all that have it. Best effort: it goes stale by itself."""
     lock = rollout.job.lock
-    holding = [run for run in rollout.runs if run.host.name in lock.held]
+    holding = [run for run in rollout.runs if run.host.name in lock.tried]
     if lock.released:
         return
     if all(run.status in ("current", "switched") for run in rollout.runs):
