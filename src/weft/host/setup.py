@@ -4,7 +4,6 @@ first, does only what is missing, and says what it did."""
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import pwd
@@ -18,7 +17,7 @@ from typing import Sequence
 
 from weft import durable
 from weft.errors import Refused
-from weft.host import adopt, processes, sealing, timers
+from weft.host import adopt, processes, program, sealing, timers
 from weft.host.audit import ENGINE, NOTE
 from weft.host.commands import INSTALLER, CommandFailed, run
 from weft.host.layout import seal
@@ -123,24 +122,23 @@ def authorize(user: str, key: str) -> list[str]:
 
 
 def engine() -> list[str]:
-    """Install the zipapp we run from."""
+    """Install the zipapp we run from, compiled."""
     source = Path(sys.argv[0])
     if not source.is_file() or source.resolve() == ENGINE:
         return []
-    payload = source.read_bytes()
-    _note(hashlib.sha256(payload).hexdigest() + "\n")
-    if ENGINE.exists() and ENGINE.read_bytes() == payload:
+    payload, known = source.read_bytes(), ENGINE.exists()
+    if known and NOTE.exists() and program.current(NOTE.read_text(), ENGINE.read_bytes(), payload):
         return []
-    known = ENGINE.exists()
-    durable.write(ENGINE, payload, 0o755, (0, 0))
+    installed = program.compiled(payload, ENGINE)
+    _note(program.note(installed, payload))
+    durable.write(ENGINE, installed, 0o755, (0, 0))
     return [f"{'renewed' if known else 'installed'} the engine {ENGINE}"]
 
 
 def _note(digest: str) -> None:
     """What `verify` compares the engine with. Before the engine: a set-up that is killed in between is told as a change, and run again."""
-    if not NOTE.exists() or NOTE.read_text() != digest:
-        NOTE.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        durable.write(NOTE, digest, 0o644, (0, 0))
+    NOTE.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    durable.write(NOTE, digest, 0o644, (0, 0))
 
 
 def sudo_rule(user: str) -> list[str]:

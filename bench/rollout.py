@@ -1,0 +1,184 @@
+"""A fleet deployed by weft and by others, side by side: `python bench/rollout.py [--hosts 1,4,8] [--rtt 0,50] [--only weft,Ansible] [--rounds 1]`.
+
+Real hosts (network namespaces, sshd, Apache with mod_wsgi), one application with a dependency from PyPI, four cells a fleet: the first deploy, a new version with
+the same dependencies, the same deploy again, and the rollback. weft runs as it comes (canary, waves, two seconds' watch in each) and as the others do, in one
+wave without a watch (`weft, one wave`). Seconds are those of the command; CPU is the operator's, of the command and what it waited for; bytes are those that
+crossed the hosts' network cables, both ways. After each cell every host is asked what it serves; one that does not serve what it should ends the bench with 1.
+
+Needs root and what the system tests need; of Debian also capistrano. Ansible and pyinfra are installed from PyPI into a directory of the bench's own.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / each) for each in ("src", ".")] + [str(HERE)]
+
+from rollout_peers import PEERS, ROOT, SITE  # noqa: E402
+
+from tests.system.hosts import Fleet, missing  # noqa: E402
+from tests.system.voyage import Voyage, tool  # noqa: E402
+
+CELLS = ("first", "new", "again", "rollback")
+VERSIONS = {"first": "0.1.0", "new": "0.2.0", "again": "0.2.0", "rollback": "0.1.0"}
+ENTRY = "import os\nos.environ['WEFT_SETTINGS'] = '/srv/app/current/app.ini'\nfrom hello.app import application\n"
+LIMIT = 1800
+
+
+class NoFleet:
+    """For the releases, which need no host."""
+
+    hosts, key = (), "none"
+
+
+def prepared(place):
+    """A project with two releases, which each fleet's operator gets a copy of."""
+    made = Voyage(place / "operator", NoFleet)
+    project = made.new("hello")
+    config = project / "pyproject.toml"
+    config.write_text(config.read_text().replace("dependencies = []", 'dependencies = ["jinja2"]'))
+    made.commit("A dependency")
+    made.release("0.1.0")
+    made.change("src/hello/app.py", "This is ", "Newer! This is ", "Newer.")
+    made.release("0.2.0")
+    return made.home
+
+
+def crossed(fleet):
+    """Bytes through all cables since the fleet began, both ways."""
+    links = json.loads(fleet.run(["ip", "-s", "-j", "link"]).stdout)
+    names = {host.name for host in fleet.hosts}
+    return sum(link["stats64"][way]["bytes"] for link in links if link["ifname"] in names for way in ("rx", "tx"))
+
+
+def measured(fleet, argv, cwd, env):
+    """{seconds, cpu, bytes} of a command on the operator's network. Ends the bench with its words where it fails."""
+    before, log = crossed(fleet), Path(cwd) / "bench.log"
+    with log.open("wb") as out:
+        start = time.monotonic()
+        process = fleet.popen([str(word) for word in argv], cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(map(str, argv))} ended with {process.returncode}\n{log.read_text(errors='replace')[-4000:]}")
+    return {"seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, "bytes": crossed(fleet) - before}
+
+
+def settled(operator, version):
+    """Every host answers with it."""
+    end = time.monotonic() + 15
+    while (seen := operator.versions()) != [version] * len(operator.fleet.hosts):
+        if time.monotonic() > end:
+            raise SystemExit(f"{version} should be served everywhere; it is {seen}")
+        time.sleep(0.2)
+
+
+def operator_of(fleet, home, place):
+    """A copy of the operator's home for this fleet."""
+    made = Voyage.__new__(Voyage)
+    shutil.copytree(home, place, symlinks=True)
+    shutil.rmtree(place / ".ssh")
+    Voyage.__init__(made, place, fleet)
+    made.project = place / "hello"
+    return made
+
+
+def by_weft(fleet, home, place, one_wave):
+    made = operator_of(fleet, home, place)
+    made.environment(contains='"version": "{version}"', watch=0 if one_wave else 2)
+    if one_wave:
+        config = made.project / "deploy/production.toml"
+        config.write_text(config.read_text().replace("[rollout]\n", '[rollout]\nwaves = ["100%"]\n'))
+    made.prepare()
+    for cell in CELLS:
+        words = ["rollback"] if cell == "rollback" else ["deploy", "--version", VERSIONS[cell]]
+        yield cell, measured(fleet, [tool("fab"), *words], made.project, made.env)
+        settled(made, VERSIONS[cell])
+
+
+def by_peer(kind, fleet, home, place, tools):
+    made = operator_of(fleet, home, place)
+    work = place / "peer"
+    work.mkdir()
+    for version in set(VERSIONS.values()):
+        (work / "wheels" / version).mkdir(parents=True)
+        store = made.project / "artifacts/hello" / version
+        for wheel in [*store.glob("*.whl"), *store.glob("wheelhouse/*.whl")]:
+            shutil.copy(wheel, work / "wheels" / version)
+    (work / "app.ini").write_text("[page]\ngreeting = Hello\n")
+    (work / "app.wsgi").write_text(ENTRY)
+    for host in fleet.hosts:
+        host.run(["sh", "-c", f"apachectl stop; rm -rf {ROOT}; mkdir -p {ROOT}/releases; cat > /etc/apache2/sites-available/app.conf; a2ensite -q app; "
+                  "a2dissite -q 000-default; apachectl start"], input=SITE)
+    peer = kind(work, fleet, tools)
+    for cell in CELLS:
+        yield cell, measured(fleet, peer.command(cell, VERSIONS[cell]), work, made.env)
+        settled(made, VERSIONS[cell])
+
+
+def installed(place):
+    """The bin directory with the others that come from PyPI, Fabric among them."""
+    subprocess.run([sys.executable, "-m", "venv", place], check=True)
+    subprocess.run([place / "bin/pip", "install", "-q", "--disable-pip-version-check", "ansible-core", "pyinfra", "fabric"], check=True)
+    return place / "bin"
+
+
+def table(results, tools):
+    """Seconds with their ratio to weft's in one wave, CPU and bytes, a line a cell."""
+    base = "weft, one wave"
+    print("\n| hosts, rtt | cell | " + " | ".join(tools) + " |\n|---" * 1 + "|---" * (len(tools) + 1) + "|")
+    for (count, rtt), cells in results.items():
+        for cell in CELLS:
+            said = []
+            for name in tools:
+                seen = cells.get(name, {}).get(cell)
+                ratio = f" ({seen['seconds'] / cells[base][cell]['seconds']:.1f}x)" if seen and name != base and base in cells else ""
+                said.append(f"{seen['seconds']:.2f} s{ratio}, CPU {seen['cpu']:.2f} s, {seen['bytes'] / 1e6:.2f} MB" if seen else "")
+            print(f"| {count}, {rtt} ms | {cell} | " + " | ".join(said) + " |")
+
+
+def main():
+    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    words.add_argument("--hosts", default="1,4,8,16,32")
+    words.add_argument("--rtt", default="0,50", help="milliseconds")
+    words.add_argument("--only", default="", help="tools, by comma")
+    said = words.parse_args()
+    lacks = missing() + [f"{each} (apt-get install capistrano)" for each in ("cap",) if not shutil.which(each)]
+    if lacks:
+        raise SystemExit("this machine lacks " + "; ".join(lacks))
+    tools = ["weft", "weft, one wave", *(kind.name for kind in PEERS)]
+    tools = [name for name in tools if not said.only or name in said.only.split(",")]
+    place = Path(tempfile.mkdtemp(prefix="weft-bench-rollout-"))
+    try:
+        run(place, [int(each) for each in said.hosts.split(",")], [int(each) for each in said.rtt.split(",")], tools)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def run(place, counts, rtts, tools):
+    bins, home, results = installed(place / "tools"), prepared(place), {}
+    for rtt in rtts:
+        for count in counts:
+            seen = results.setdefault((count, rtt), {})
+            for name in tools:
+                kind = next((each for each in PEERS if each.name == name), None)
+                with Fleet(count, **({"rtt": rtt} if rtt else {})) as fleet:
+                    at = place / f"{name}-{count}-{rtt}".replace(" ", "-").replace(",", "")
+                    cells = by_peer(kind, fleet, home, at, bins) if kind else by_weft(fleet, home, at, name != "weft")
+                    for cell, figures in cells:
+                        seen.setdefault(name, {})[cell] = figures
+                        print(f"{count} hosts, {rtt} ms, {name}, {cell}: {figures['seconds']:.2f} s, CPU {figures['cpu']:.2f} s, {figures['bytes']:,} bytes",
+                              flush=True)
+    table(results, tools)
+
+
+if __name__ == "__main__":
+    main()
