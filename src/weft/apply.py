@@ -22,12 +22,13 @@ class Action(Protocol):
 Tell = Callable[[dict[str, Any]], None]
 
 
-def run(plan: Plan, actions: Mapping[str, Action], journal: Any, tell: Tell, served: Callable[[], str]) -> dict[str, Any]:
+def run(plan: Plan, actions: Mapping[str, Action], journal: Any, tell: Tell, served: Callable[[], str],
+        clean: Callable[[BaseException], None] = lambda error: None) -> dict[str, Any]:
     """Apply every step in order; the results by kind.
 
     On a failure the steps done so far are undone, last first, and the error says so: FailedUndone when all of that
     worked, NeedsHands when it did not. An error of another kind than weft's keeps its traceback as the cause.
-    served() tells what is served, for the message.
+    served() tells what is served, for the message.  clean(error) takes out of an error what nobody is to read, before it is noted.
     """
     done: list[Step] = []
     results: dict[str, Any] = {}
@@ -43,7 +44,8 @@ def run(plan: Plan, actions: Mapping[str, Action], journal: Any, tell: Tell, ser
             journal.append("done", digest=plan.digest(), step=step.kind)
         except BaseException as error:
             tell({**said, "state": "failed", "seconds": round(time.monotonic() - start, 3)})
-            raise _undone(plan, done, actions, journal, error, served) from error
+            clean(error)
+            raise _undone(plan, done, actions, journal, error, served, clean) from error
         tell({**said, "state": "done", "seconds": round(time.monotonic() - start, 3)})
     _note(journal, "end", digest=plan.digest())
     return results
@@ -56,12 +58,13 @@ def _note(journal: Any, event: str, **fields: Any) -> None:
 
 
 def _undone(plan: Plan, done: list[Step], actions: Mapping[str, Action], journal: Any, error: BaseException,
-            served: Callable[[], str]) -> BaseException:
+            served: Callable[[], str], clean: Callable[[BaseException], None]) -> BaseException:
     """Undo, then the error to raise. The failing step is undone too: it may have got halfway."""
     for step in reversed(done):
         try:
             actions[step.kind].undo(**step.args)
         except Exception as second:
+            clean(second)
             _note(journal, "undo-failed", digest=plan.digest(), step=step.kind, why=str(second))
             if isinstance(second, OSError) and second.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):  # a disk that takes no writes: recovery, which starts every command, undoes the rest
                 return OutcomeUnknown(f"{_said(error)}\nand undoing '{step.text}' could not be finished: {second}",

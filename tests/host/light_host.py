@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.host.bench_host import free_ports
 from tests.host.light import PYTHON
 from tests.host.zygote import ROOT, Zygote
-from weft.host import sealing
+from weft.host import fingerprint, sealing
 from weft.values import Artifact, Release, Version
 
 
@@ -201,8 +201,8 @@ class LightHost:
                 found += [f"{place.name}: {drift}"] if drift else []
         for number, record in records.items():
             settings = self.root / "generations" / str(number) / "settings.ini"
-            digest = hashlib.sha256(settings.read_bytes()).hexdigest() if settings.exists() else ""
-            if digest != record["settings"] or not (self.root / "releases" / record["release"] / "SEAL").exists():
+            whole = fingerprint.same(self.state, record["settings"], settings.read_bytes()) if settings.exists() else not record["settings"]
+            if not whole or not (self.root / "releases" / record["release"] / "SEAL").exists():
                 found.append(f"generation {number} is not whole")
         left = [str(p.relative_to(self.prefix)) for p in self.prefix.rglob(".weft-tmp-*") if ".weft-tmp-light" not in p.name or set_up]
         return found + ([f"{left} is left"] if left else [])

@@ -1,6 +1,5 @@
 """Orders of the model, given to a light host: what is sent, what is there to see afterwards, and how it compares with the model."""
 
-import hashlib
 import json
 import socket
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from tests.host.light_host import make_release
 from tests.host.model import CODES, Host
 from tests.host.zygote import Zygote
+from weft.host import fingerprint
 
 VERSIONS = tuple(f"1.{n}" for n in range(9))
 COLOURS = {version: f"colour-{version}" for version in VERSIONS}
@@ -93,7 +93,7 @@ def edited(host):
     found = set()
     for number, record in host.records().items():
         settings = host.root / "generations" / str(number) / "settings.ini"
-        if settings.exists() and hashlib.sha256(settings.read_bytes()).hexdigest() != record["settings"]:
+        if settings.exists() and not fingerprint.same(host.state, record["settings"], settings.read_bytes()):
             found.add(number)
     return found
 

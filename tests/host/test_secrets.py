@@ -1,4 +1,4 @@
-"""Canaries: a secret in the environment's settings, in a drop-in on the host and in the operator's own environment, and where none of them may be seen."""
+"""Canaries: a secret in the environment's settings, in a drop-in, a request and a file on the host, and in the operator's own environment, and where none of them may be seen."""
 
 import json
 import os
@@ -16,9 +16,10 @@ from weft.errors import Refused
 
 pytestmark = pytest.mark.slow
 SETTING, DROP_IN, OPERATOR = "canary-setting-31f7", "canary-drop-in-9c40", "canary-operator-d2a8"
-CANARIES = [each.encode() for each in (SETTING, DROP_IN, OPERATOR)]
+REQUEST, FILE = "canary-request-07be", "canary-file-5e33"
+CANARIES = [each.encode() for each in (SETTING, DROP_IN, OPERATOR, REQUEST, FILE)]
 #: What holds the application's settings, for root and the application only.
-HOLDERS = ("var/lib/weft/shop/settings-", "var/lib/weft/shop/edited-", "var/lib/weft/shop/site.json", "var/app/shop/site.json", "var/app/shop/generations/", "etc/shop.d/")
+HOLDERS = ("var/lib/weft/shop/settings-", "var/lib/weft/shop/edited-", "var/lib/weft/shop/site.json", "var/app/shop/site.json", "var/app/shop/generations/", "etc/shop.d/", "etc/shop.secret")
 
 
 class Watch:
@@ -61,10 +62,13 @@ class SecretHost(HostUnderPrefix):
         super().__init__()
         self.said = []
         self.site["settings"] = {"db": {"password": SETTING}}
+        self.site["secret_files"] = {"vault": {"token": "/etc/shop.secret"}}
+        self.secrets = {"queue": {"password": REQUEST}}
 
-    def call(self, *words, **more):
-        answer = super().call(*words, **more)
-        self.said.append((words[0], json.dumps(answer)))
+    def call(self, verb, blobs=(), **more):
+        secrets = {"secrets": self.secrets} if more.get("release") and verb in ("observe", "stage") else {}
+        answer = super().call(verb, blobs, **secrets, **more)
+        self.said.append((verb, json.dumps(answer)))
         return answer
 
     def command(self, *words):
@@ -86,10 +90,19 @@ def lived():
             host.ok("setup")
             drop_in = host.prefix / "etc/shop.d/10-db.ini"
             drop_in.write_text(f"[mail]\npassword = {DROP_IN}\n")
-            top = "assert os.environ['SHOP_DB_PASSWORD'] and os.environ['SHOP_MAIL_PASSWORD']"
+            (host.prefix / "etc/shop.secret").write_text(FILE)
+            assert "is open to others" in json.dumps(host.ok("observe", release=host.release("1.0")[0].to_json())["faults"])
+            (host.prefix / "etc/shop.secret").chmod(0o600)
+            top = "assert all(os.environ[f'SHOP_{name}'] for name in ('DB_PASSWORD', 'MAIL_PASSWORD', 'QUEUE_PASSWORD', 'VAULT_TOKEN'))"
             for number in ("1.0", "1.1"):
                 assert host.deploy(*host.release(number, top=top))[0] == 0
-            assert host.deploy(*host.release("1.2", top="import not_there"))[0] == 4
+            host.unchanged = host.ok("observe", release=host.release("1.1", top=top)[0].to_json())["plan"]
+            with pytest.MonkeyPatch.context() as other:
+                other.setattr(host, "secrets", {"queue": {"password": REQUEST + "-changed"}})
+                host.changed = host.ok("observe", release=host.release("1.1", top=top)[0].to_json())["plan"]
+            telling = "raise RuntimeError('no login with ' + ' '.join(os.environ[f'SHOP_{name}'] for name in ('MAIL_PASSWORD', 'QUEUE_PASSWORD', 'VAULT_TOKEN')))"
+            assert host.deploy(*host.release("1.2", top=telling))[0] == 4
+            assert "no login with *** *** ***" in host.said[-1][1]
             assert host.call("rollback", to="", base=2)[0] == 0 and host.call("revert", generation=1)[0] == 0
             shown = host.prefix / "etc/shop.ini"
             shown.write_text(shown.read_text().replace("red", "hand-made"))
@@ -111,7 +124,7 @@ def lived():
 def test_the_application_gets_them(lived):
     host, _watch = lived
     text = (host.prefix / "etc/shop.ini").read_text()
-    assert SETTING in text and DROP_IN in text and host.version() == "1.1"
+    assert all(each in text for each in (SETTING, DROP_IN, REQUEST, FILE)) and host.version() == "1.1"
 
 
 def test_no_process_has_them_among_its_arguments_or_in_its_environment(lived):
@@ -125,6 +138,13 @@ def test_no_answer_event_error_or_plan_tells_them(lived):
     assert {name for name, _text in host.said} >= {"observe", "stage", "activate", "confirm", "rollback", "revert", "setup", "keep-edit", "status", "history"}
     for name, text in host.said:
         assert not any(canary.decode() in text for canary in CANARIES), (name, text)
+
+
+def test_a_secret_that_was_not_changed_is_nothing_to_do_and_a_changed_one_is_a_new_generation(lived):
+    host, _watch = lived
+    live = json.loads((host.root / "live/generation/record.json").read_text())
+    assert live["secrets"] == [["queue", "password"], ["vault", "token"]] and live["settings"].startswith("keyed:")
+    assert host.unchanged is None and [step["kind"] for step in host.changed["steps"]][:2] == ["generation", "check"]
 
 
 def files(host):

@@ -1,6 +1,6 @@
 """The application's settings: layers of ini merged into one text, each value with its origin.
 
-Later layers win. Inside a file, `key[PROD] = …` replaces `key = …` where the variant is PROD, and is dropped otherwise.
+Later layers win, secrets are the last. Inside a file, `key[PROD] = …` replaces `key = …` where the variant is PROD, and is dropped otherwise.
 A single layer without variants is passed on byte for byte, comments and all.
 """
 
@@ -56,10 +56,10 @@ def resolve(parser: configparser.RawConfigParser, variant: str) -> bool:
     return found
 
 
-def render(base: str, environment: Sections, drop_ins: Sequence[tuple[str, str]], variant: str) -> tuple[str, dict[str, str]]:
+def render(base: str, environment: Sections, drop_ins: Sequence[tuple[str, str]], variant: str, last: Sections | None = None) -> tuple[str, dict[str, str]]:
     """The effective ini and the origin of each "section.key".
 
-    base: the release's default ini.  environment: [settings] of the environment.  drop_ins: (path, text), in order.
+    base: the release's default ini.  environment: [settings] of the environment.  drop_ins: (path, text), in order.  last: the secrets' values.
     """
     merged = parse(base, "the release's default settings")
     varied = resolve(merged, variant)
@@ -69,6 +69,7 @@ def render(base: str, environment: Sections, drop_ins: Sequence[tuple[str, str]]
         parser = parse(text, path)
         resolve(parser, variant)
         layers.append((path, {name: dict(own(parser, name)) for name in [parser.default_section, *parser.sections()]}))
+    layers.append(("secret", last or {}))
     changed = False
     for origin, sections in layers:
         changed = _overlay(merged, origin, sections, origins) or changed
@@ -80,6 +81,18 @@ def own(parser: configparser.RawConfigParser, section: str) -> Mapping[str, str]
     if section == parser.default_section:
         return parser.defaults()
     return parser._sections[section]  # type: ignore[attr-defined]
+
+
+def holds(value: str) -> bool:
+    """Whether an ini gives a value back as it was."""
+    written = configparser.RawConfigParser()
+    written.read_dict({"section": {"key": value}})
+    out = io.StringIO()
+    written.write(out)
+    try:
+        return parse(out.getvalue(), "").get("section", "key") == value
+    except (Refused, configparser.Error):
+        return False
 
 
 def _overlay(merged: configparser.RawConfigParser, origin: str, sections: Sections, origins: dict[str, str]) -> bool:

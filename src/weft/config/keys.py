@@ -115,4 +115,7 @@ ENVIRONMENT = (
     Key("rollout.confirm", "int", 60, "Seconds after which a host that is not confirmed goes back by itself."),
     Key("rollout.keep", "int", 5, "Good releases that stay installed on each host, 5 or more; the files of as many older ones stay in its cache."),
     Key("settings", "table", None, "[settings.SECTION] tables that override the release's default settings."),
+    Key("secrets", "table", None, "[secrets.SECTION] tables that say where a secret setting comes from: KEY = {env = \"NAME\"} the operator's variable, "
+        "{command = [\"pass\", \"show\", \"shop/db\"]} what a command of the operator's writes, {file = \"/etc/shop.secret\"} a file on the host, "
+        "root's and 0600. They are set last, above all layers, and never shown."),
 )

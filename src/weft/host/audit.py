@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Iterator
 
 from weft.durable import sha256
-from weft.host import sealing
+from weft.host import fingerprint, sealing
 from weft.host.commands import ids
 from weft.host.layout import Layout, seal
 from weft.host.observe import changed_files, names, read_json
@@ -96,7 +96,7 @@ def _generation(layout: Layout, site: Site, place: Path) -> Iterator[str]:
         return
     yield from _plain(settings, owner, "settings.ini")
     if settings.is_file():
-        yield from ["changed settings.ini"] if sha256(settings) != record["settings"] else []
+        yield from ["changed settings.ini"] if not fingerprint.same(layout.state, str(record["settings"]), settings.read_bytes()) else []
         seen, group = settings.stat(), ids(layout, site.account)[1]
         if seen.st_mode & 0o7:
             yield f"mode {stat.S_IMODE(seen.st_mode):o} (was 640) settings.ini"

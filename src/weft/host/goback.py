@@ -6,10 +6,10 @@ from typing import Any, Sequence
 
 from weft import durable
 from weft.errors import Refused, WeftError
-from weft.host import decide, kept, trust, wayback
+from weft.host import decide, fingerprint, kept, secrets, settings as effective, trust, wayback
 from weft.host.layout import Layout
 from weft.host.state import Fault, HostState
-from weft.host.work import Work, digest
+from weft.host.work import Work
 from weft.plan import Plan
 from weft.values import Generation, Release
 
@@ -63,15 +63,14 @@ def _kept(machine: Any, state: HostState, found: wayback.Way) -> tuple[Release, 
 
 
 def _whole(machine: Any, state: HostState, found: wayback.Way, release: Release) -> Plan:
-    first = _install(machine, state, found, release)
+    first = _install(machine, state, found, release, effective.render(machine, release, secrets.KEPT))
     generation = found.generation or Generation(decide.next_number(state), release.id, str(release.version), "", "staged")
     second = decide.activate(state, generation)
     return Plan(first.subject, first.base, first.target, first.steps + second.steps)
 
 
-def _install(machine: Any, state: HostState, found: wayback.Way, release: Release) -> Plan:
-    settings = machine.settings(release)
-    return wayback.again(state, release, found, digest(settings), machine.request.by)
+def _install(machine: Any, state: HostState, found: wayback.Way, release: Release, settings: fingerprint.Settings | None, make: bool = False) -> Plan:
+    return wayback.again(state, release, found, fingerprint.digest(machine.layout, settings, make), machine.request.by)
 
 
 def bring(machine: Any, state: HostState) -> tuple[HostState, Generation]:
@@ -83,8 +82,8 @@ def bring(machine: Any, state: HostState) -> tuple[HostState, Generation]:
         return state, _generation(found)
     release, faults = _kept(machine, state, found)
     machine.refuse(faults)
-    machine.work.release, machine.work.settings = release, machine.settings(release)
-    plan = _install(machine, state, found, release)
+    machine.work.release, machine.work.settings = release, effective.render(machine, release, secrets.KEPT)
+    plan = _install(machine, state, found, release, machine.work.settings, make=True)
     machine.apply(plan)
     number = next(s.args["generation"] for s in plan.steps if s.kind == "check")
     after = machine.state()

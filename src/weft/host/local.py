@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable
 
 from weft.errors import FailedUndone, Interrupted, OutcomeUnknown, Refused
-from weft.host import PROTOCOL, edit, kept, recover as recovery, report, trial
+from weft.host import PROTOCOL, edit, kept, recover as recovery, report, secrets, trial
 from weft.host.layout import Layout
 from weft.host.machine import Machine
 from weft.host.recover import copy_of_site, kept_site
@@ -69,7 +69,7 @@ def install(here: Here, place: str, version: str, force_yanked: bool, force_bad:
     force = [word for word, said in (("yanked", force_yanked), ("bad", force_bad)) if said]
     here.machine()  # whoever may not read the host's state is told so, before anything else is read
     source = Source(place, app_name(here.app), version)
-    wish = {**source.wish(), **({"force": force} if force else {})}
+    wish = {**source.wish(), "secrets": secrets.KEPT, **({"force": force} if force else {})}
     seen = here.ask("observe", **wish)
     _refuse(seen)
     if not seen["plan"]:

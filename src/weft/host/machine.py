@@ -12,14 +12,13 @@ from typing import Any, Callable, Iterator
 
 from weft import durable
 from weft.apply import Tell, run
-from weft.config import ini
 from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, WeftError
-from weft.host import audit, decide, fleetlock, goback, health, kept, lock, recover, room, setup, stage, switch, trial, trust
+from weft.host import audit, decide, fingerprint, fleetlock, goback, health, kept, lock, recover, room, secrets, settings, setup, stage, switch, trial, trust
 from weft.host.observe import host_faults, observe, read_json
 from weft.host.prune import prune
 from weft.host.request import Request
 from weft.host.state import Fault, HostState
-from weft.host.work import Work, digest
+from weft.host.work import Work
 from weft.journal import Journal
 from weft.plan import Plan
 from weft.servers import before
@@ -34,11 +33,16 @@ class Machine:
         self.layout, self.site = request.layout, request.site
         self.work = Work(self.layout, self.site, request.release, None, request.files, request.stream)
         self.journal = Journal(self.layout.state / "journal.jsonl")
+        self.clean = secrets.cleaner(self.layout, self.site, request.secrets)
 
     def answer(self) -> dict[str, Any]:
         """The result of the request's verb. A disk that is full or broken is no bug; what it left is said."""
-        with self.disk_told(self.request.verb):
-            return getattr(self, self.request.verb)()
+        try:
+            with self.disk_told(self.request.verb):
+                return getattr(self, self.request.verb)()
+        except Exception as error:
+            self.clean(error)
+            raise
 
     @contextlib.contextmanager
     def disk_told(self, what: str) -> Iterator[None]:
@@ -79,7 +83,7 @@ class Machine:
             plan, faults = way["plan"], way["faults"]
         elif release:
             faults += trust.check(self.layout, release, self.request.proof)
-            faults += decide.deploy_faults(state, release) if state.set_up else []
+            faults += [*decide.deploy_faults(state, release), *secrets.faults(self.layout, self.site)] if state.set_up else []
             plan = None if faults else self._deploy_plan(state, release)
         missing = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached] if release else []
         return {"state": state.to_json(), "faults": [f.__dict__ for f in faults], "missing": missing,
@@ -98,26 +102,16 @@ class Machine:
 
     def _deploy_plan(self, state: HostState, release: Release) -> Plan | None:
         """Stage and activation in one, as they will run; None: nothing to do."""
-        settings = None
+        digest = ""
         if release.id in state.sealed:
-            settings = self.settings(release)
-            if decide.nothing_to_do(state, release, digest(settings)):
+            digest = fingerprint.digest(self.layout, settings.render(self, release))
+            if decide.nothing_to_do(state, release, digest):
                 return None
-        first = decide.stage(state, release, digest(settings), self.request.by)
-        ready = decide.reusable(state, release, digest(settings))
-        generation = ready or Generation(decide.next_number(state), release.id, str(release.version), digest(settings), "staged")
+        first = decide.stage(state, release, digest, self.request.by)
+        ready = decide.reusable(state, release, digest)
+        generation = ready or Generation(decide.next_number(state), release.id, str(release.version), digest, "staged")
         second = decide.activate(state, generation)
         return Plan(first.subject, first.base, first.target, first.steps + second.steps)
-
-    def settings(self, release: Release) -> str | None:
-        """The effective ini: release, environment, drop-ins. None: the application has no settings."""
-        base = None
-        for artifact in release.of_kind("settings"):
-            base = stage.cached(self.layout, artifact).read_text(encoding="utf-8")
-        drop_ins = [(str(p), p.read_text(encoding="utf-8")) for p in sorted(self.layout.drop_ins.glob("*.ini"))]
-        if base is None and not self.site.settings and not drop_ins:
-            return None
-        return ini.render(base or "", self.site.settings, drop_ins, self.site.variant)[0]
 
     def verify(self) -> dict[str, Any]:
         """File by file, what is not as it was put here."""
@@ -169,7 +163,8 @@ class Machine:
             state = self.state()
             release = self.work.release = decide.own_part(state, whole)
             decide.stale(state, request.base)
-            self.refuse([*self._faults(state), *trust.check(self.layout, release, request.proof), *decide.deploy_faults(state, release)])
+            self.refuse([*self._faults(state), *trust.check(self.layout, release, request.proof), *decide.deploy_faults(state, release),
+                         *secrets.faults(self.layout, self.site)])
             trust.remember(self.layout, request.proof)
             fetch = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached]
             if fetch or request.files:
@@ -177,8 +172,8 @@ class Machine:
                 state = self.state()
             self.refuse(self.room_faults(state, release))
             kept.keep(self.layout, release, request.proof)
-            self.work.settings = self.settings(release)
-            plan = decide.stage(state, release, digest(self.work.settings), request.by)
+            self.work.settings = settings.render(self, release)
+            plan = decide.stage(state, release, fingerprint.digest(self.layout, self.work.settings, make=True), request.by)
             self.apply(plan)
             recover.keep_site(self.layout, request.said_site)
             number = next(s.args["generation"] for s in plan.steps if s.kind == "check")
@@ -196,7 +191,7 @@ class Machine:
                    "check": stage.ImportCheck(work), "point": switch.Point(work), "restart": switch.Restart(work),
                    "ready": switch.Ready(work), "door": switch.Door(work), "flip": switch.Flip(work),
                    "watch": switch.Watch(work)}
-        return run(plan, actions, self.journal, self.tell, self.served)
+        return run(plan, actions, self.journal, self.tell, self.served, self.clean)
 
     def activate(self) -> dict[str, Any]:
         with self.locked():

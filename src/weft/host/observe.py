@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from weft import __version__
-from weft.durable import sha256
-from weft.host import commands, health, processes, room
+from weft.host import commands, fingerprint, health, processes, room
 from weft.host.layout import Layout, seal
 from weft.host.state import Fault, HostState
 from weft.servers import SLOTS, Site, before, find
@@ -106,7 +105,7 @@ def drift(layout: Layout, site: Site, state: HostState) -> list[str]:
     if not (site.before and site.before.ini) and os.path.lexists(layout.ini) and (not layout.ini.is_symlink() or os.readlink(layout.ini) != target):
         said.append(f"{layout.ini} was replaced by hand")
     settings = layout.generation(state.live) / "settings.ini"
-    if generation and generation.settings and (not settings.exists() or sha256(settings) != generation.settings):
+    if generation and generation.settings and (not settings.exists() or not fingerprint.same(layout.state, generation.settings, settings.read_bytes())):
         said.append(f"{layout.ini} was edited by hand")
     return said
 

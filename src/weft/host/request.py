@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from weft.errors import Refused, UsageError
-from weft.host import PROTOCOL, adopt, fleetlock, recover, trust
+from weft.host import PROTOCOL, adopt, fleetlock, recover, secrets, trust
 from weft.host.layout import Layout
 from weft.servers import Site, parse_site
 from weft.values import Release, Version, app_name
@@ -19,8 +19,8 @@ _COMMON = {"protocol", "verb", "app", "by", "site"}
 # not reached through the sudo rule.
 FREE = {"health", "variant", "settings", "watch", "max_errors", "confirm", "keep"}
 VERBS = {
-    "setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", *trust.KEYS},
-    "stage": {"release", "base", "files", "lock", *trust.KEYS},
+    "setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", "secrets", *trust.KEYS},
+    "stage": {"release", "base", "files", "lock", "secrets", *trust.KEYS},
     "activate": {"generation", "base", "lock"}, "confirm": {"generation", "lock"}, "revert": {"generation", "lock"}, "rollback": {"to", "base", "force", "lock"},
     "verify": set(), "lock": {"lock"},
 }
@@ -47,6 +47,7 @@ class Request:
     signers: tuple[Any, Any] = ("", "")
     lock: fleetlock.Ask | None = None
     here: bool = False  # typed by root on the host itself
+    secrets: secrets.Given | str = field(default_factory=dict)
 
     def need_release(self) -> Release:
         if self.release is None:
@@ -96,7 +97,7 @@ def parse(said: Any, prefix: str, stream: BinaryIO | None = None, may_set_up: bo
     return Request(verb, _by(said.get("by")), Layout(app, prefix), site, said_site, release, rollback,
                    _number(said, "base", None), _number(said, "generation", -1), to, _files(said.get("files", []), release),
                    stream, str(said.get("deploy_user", "root")), str(said.get("authorized_key", "")), differs,
-                   proof, (said.get("allowed_signers", ""), said.get("revoked_signers", "")), lock)
+                   proof, (said.get("allowed_signers", ""), said.get("revoked_signers", "")), lock, secrets=secrets.parse(said.get("secrets")))
 
 
 def as_set_up(layout: Layout, said: Any) -> tuple[Any, tuple[str, ...]]:
@@ -104,6 +105,7 @@ def as_set_up(layout: Layout, said: Any) -> tuple[Any, tuple[str, ...]]:
     kept = recover.kept_site(layout.state / "site.json") or recover.kept_site(recover.copy_of_site(layout))
     if not isinstance(said, dict) or not kept:
         return said, ()
+    kept = {"secret_files": {}, **kept}  # which files root reads is nothing that a deploy says for the first time
     bound = [key for key in kept if key not in FREE and key in said]
     return {**said, **{key: kept[key] for key in bound}}, tuple(key for key in bound if said[key] != kept[key])
 

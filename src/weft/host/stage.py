@@ -252,9 +252,10 @@ def write_generation(work: Work, record: dict[str, Any]) -> None:
     place.mkdir(mode=0o755)
     os.symlink(f"../../releases/{record['release']}", place / "release")
     if work.settings is not None:
+        record = {**record, "secrets": work.settings.secrets} if work.settings.secrets else record
         owner = (0, ids(work.layout, work.site.account)[1]) if work.layout.privileged else None
-        durable.write(work.layout.sealed_settings(record["number"]), work.settings, 0o600)
-        durable.write(place / "settings.ini", work.settings, 0o640, owner)
+        durable.write(work.layout.sealed_settings(record["number"]), work.settings.text, 0o600)
+        durable.write(place / "settings.ini", work.settings.text, 0o640, owner)
     durable.write(place / "record.json", json.dumps(record, sort_keys=True), 0o644)
     durable.fsync_dir(place.parent)
 

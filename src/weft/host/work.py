@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import BinaryIO
 
 from weft import durable
 from weft.host.commands import INSTALLER, ids
+from weft.host.fingerprint import Settings
 from weft.host.layout import Layout
 from weft.servers import Site
 from weft.values import Release
@@ -23,7 +23,7 @@ class Work:
     layout: Layout
     site: Site
     release: Release | None = None
-    settings: str | None = None
+    settings: Settings | None = None
     files: list[tuple[str, int]] = field(default_factory=list)
     stream: BinaryIO | None = None
 
@@ -92,8 +92,3 @@ def remove(path: Path) -> None:
                 (path / name).unlink()
                 durable.fsync_dir(path)
         shutil.rmtree(path)
-
-
-def digest(settings: str | None) -> str:
-    """sha256 of the rendered settings, "" where there are none."""
-    return hashlib.sha256(settings.encode()).hexdigest() if settings is not None else ""

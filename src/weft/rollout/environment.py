@@ -19,6 +19,7 @@ from weft.rollout.inventory import Host, Inventory, inventory
 from weft.rollout.payload import Payload
 from weft.rollout.budget import Policy
 from weft.rollout.run import Progress, Rollout
+from weft.rollout.secrets import Secrets, sources
 from weft.rollout.site import site
 from weft.rollout.access import Access
 from weft.values import Version, app_name
@@ -37,6 +38,7 @@ class Environment:
     policy: Policy
     artifacts: str
     others: tuple[Host, ...] = ()
+    secrets: Secrets = Secrets()
 
     @property
     def store(self) -> Any:
@@ -52,7 +54,7 @@ class Environment:
         """wait: seconds, for the fleet's lock. Raises UsageError for a version that is none, Refused for one that is not in the store or not to be believed."""
         def fetched(wanted: str) -> Payload:
             store = self.store
-            return Payload(store, self.app, Version(wanted), belief(self.root, store, self.app, force, accept_expired))
+            return Payload(store, self.app, Version(wanted), belief(self.root, store, self.app, force, accept_expired), self.secrets)
 
         payload = fetched(version) if verb == "deploy" else None
         lock = FleetLock(" ".join(filter(None, [verb, version or to and f"to {to}"])), self.name, wait)
@@ -84,4 +86,4 @@ def load(root: Path, env: str = "", limit: str = "", fabric_config: Any = None, 
         root, app, layer["name"], hosts,
         transport.access(layer, root, fabric_config, again), site(layer, app),
         Policy(*(layer[f"rollout.{name}"] for name in ("waves", "parallel", "max_fail", "min_healthy", "on_failure"))), project["artifacts"],
-        tuple(host for host in fleet if host not in set(hosts)))
+        tuple(host for host in fleet if host not in set(hosts)), Secrets(sources(layer), root))

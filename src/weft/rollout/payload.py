@@ -9,6 +9,7 @@ from weft.errors import Refused
 from weft.index import Sealed
 from weft.rollout import outside
 from weft.rollout.belief import Belief
+from weft.rollout.secrets import Secrets
 from weft.values import Artifact, Release
 
 
@@ -16,10 +17,10 @@ class Payload:
     """A release in its store, with the wheels that it names and the store has not. Nothing is sent before every file of it,
     the sdist too, has been compared.
 
-    belief: asked at once; raises Refused for a release that nobody should install.
+    belief: asked at once; raises Refused for a release that nobody should install.  secrets: of the environment; fetched at once.
     """
 
-    def __init__(self, store: Any, app: str, version: str, belief: Belief | None = None):
+    def __init__(self, store: Any, app: str, version: str, belief: Belief | None = None, secrets: Secrets | None = None):
         self.store, self.release = store, store.manifest(app, version)
         self.signature = store.signature(app, version)
         self._outside: dict[str, Path] = {}
@@ -29,14 +30,16 @@ class Payload:
         self.index = Sealed.from_bytes(raw) if raw else None
         if belief:
             belief.check(self.release, self.manifest, self.signature, self.index)
+        self.secrets = secrets or Secrets()
+        self.secrets.fetch()
 
     def wish(self) -> dict[str, Any]:
         """The release as a request names it: with all that proves it, or, where it is not signed, as it always was."""
         if not self.signature:
-            return {"release": self.release.to_json()}
+            return {"release": self.release.to_json(), **self.secrets.wish()}
         index = {"index": self.index.text, "index_signature": self.index.signature} if self.index else {}
         force = {"force": list(self.force)} if self.force else {}
-        return {"manifest": self.manifest, "signature": self.signature, "version": self.release.version, **index, **force}
+        return {"manifest": self.manifest, "signature": self.signature, "version": self.release.version, **index, **force, **self.secrets.wish()}
 
     def verify(self) -> None:
         """Raises Refused listing every file that differs from the manifest."""

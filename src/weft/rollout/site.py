@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from weft.config.load import Layer
+from weft.rollout import secrets
 
 _SIMPLE = {"processes": "workers.processes", "threads": "workers.threads",
            "longest_request": "workers.longest_request", "watch": "rollout.watch", "max_errors": "rollout.max_errors",
@@ -19,6 +20,7 @@ def site(env: Layer, app: str) -> dict[str, Any]:
     _check(env)
     # Under a prefix there is no account of the application's own: all is the user's, or nobody's where root starts it.
     account = env["account"] or ("nobody" if env["transport"] == "local" else app)
+    files = secrets.files(secrets.sources(env))
     return {
         "server": env["server"], "account": account, "python": env["python"],
         "hostname": env["site.hostname"] or app, "aliases": list(env["site.aliases"]),
@@ -28,6 +30,7 @@ def site(env: Layer, app: str) -> dict[str, Any]:
         "variant": env["variant"] or env["name"].upper().replace("-", "_"),
         "settings": settings(env),
         **{name: env[key] for name, key in _SIMPLE.items()},
+        **({"secret_files": files} if files else {}),
     }
 
 

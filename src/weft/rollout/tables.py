@@ -27,6 +27,7 @@ def plan_lines(runs: Iterable[HostRun]) -> list[str]:
             out.append(f"{names}: {before} -> {_version(alike[0].plan.target)}{whence} (plan "
                        f"{', '.join(run.plan.digest() for run in alike)})")
             out += [f"  {step}" for step in steps]
+            out += [f"  {line}" for line in alike[0].job.payload.secrets.shown()] if alike[0].fetches else []
             out += [f"  {run.host.name} keeps what is pinned there: {', '.join(sorted(run.before['pins']))}" for run in alike if run.before.get("pins")]
         else:
             out.append(f"{names}: {before}, nothing to do")

@@ -10,6 +10,7 @@ import threading
 from typing import Any, BinaryIO, Callable, Iterable
 
 from weft.errors import OutcomeUnknown, Refused, UsageError, WeftError, from_json
+from weft.secret import revealed
 
 PROTOCOL = 1
 LARGEST = 4 << 20
@@ -19,8 +20,8 @@ Event = Callable[[dict[str, Any]], None]
 
 
 def line(request: dict[str, Any]) -> bytes:
-    """One line of JSON. Raises UsageError above the protocol's 4 MiB."""
-    text = json.dumps({"protocol": PROTOCOL, **request}, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    """One line of JSON, the only one that has secrets in it. Raises UsageError above the protocol's 4 MiB."""
+    text = json.dumps({"protocol": PROTOCOL, **revealed(request)}, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
     if len(text) > LARGEST:
         raise UsageError(f"the request to the host is {len(text)} bytes; the protocol allows {LARGEST}",
                          "make [settings] of the environment, or the release's changelog entry, smaller")

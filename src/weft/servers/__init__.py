@@ -18,6 +18,8 @@ from weft.values import app_name
 
 KNOWN = ("mod_wsgi", "express")
 SLOTS = ("a", "b")
+MAY_LACK = {"keep", "secret_files"}
+"""Of what a request says of a site: what older wefts did not know."""
 PLACES = (*SLOTS, RELEASE)
 """Where `live` can point: a slot, or what set-up has adopted."""
 
@@ -35,7 +37,8 @@ class Health:
 @dataclass(frozen=True)
 class Site:
     """The environment as a host needs it. Times in seconds. `root` is the application's directory on the host,
-    `prefix` stands for / (empty on a real host), `before` is the site that set-up has adopted there."""
+    `prefix` stands for / (empty on a real host), `before` is the site that set-up has adopted there.
+    `secret_files`: section -> key -> the file on the host that holds that secret."""
 
     app: str
     server: str
@@ -51,6 +54,7 @@ class Site:
     health: Health
     variant: str = ""
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    secret_files: dict[str, dict[str, str]] = field(default_factory=dict)
     watch: float = 2.0
     max_errors: float = 1.0
     confirm: int = 60
@@ -140,8 +144,8 @@ def parse_site(app: str, said: Any, prefix: str) -> Site:
     if not isinstance(said, dict):
         raise Refused("site is not a JSON object")
     known = set(Site.__dataclass_fields__) - {"app", "prefix", "before"}
-    if (set(said) | {"keep"}) != known:
-        odd = sorted((set(said) | {"keep"}) ^ known)
+    if (set(said) | MAY_LACK) != known:
+        odd = sorted((set(said) | MAY_LACK) ^ known)
         raise Refused(f"site has unknown or lacks keys: {', '.join(odd)}", "run `fab setup` with this weft")
     try:
         health = Health(**said["health"])
@@ -182,10 +186,16 @@ def _checks(site: Site) -> list[tuple[str, bool]]:
         (f"max_errors {site.max_errors!r}", isinstance(site.max_errors, (int, float)) and 0 <= site.max_errors <= 100),
         (f"confirm {site.confirm!r}", number(site.confirm, 1, 86400)),
         (f"keep {site.keep!r}", number(site.keep, 5, 1000)),
-        ("settings", isinstance(site.settings, dict) and all(
-            _is(_SECTION, section) and isinstance(values, dict) and all(_is(_KEY, k) and _is(_TEXT, v) for k, v in values.items())
-            for section, values in site.settings.items())),
+        ("settings", valid_sections(site.settings)),
+        ("secret_files", valid_sections(site.secret_files, _PATH) and not any(".." in path for values in site.secret_files.values() for path in values.values())),
     ]
+
+
+def valid_sections(said: Any, value: re.Pattern[str] = _TEXT) -> bool:
+    """Whether it is section -> key -> text, as an ini can hold it."""
+    return isinstance(said, dict) and all(
+        _is(_SECTION, section) and isinstance(values, dict) and all(_is(_KEY, key) and _is(value, each) for key, each in values.items())
+        for section, values in said.items())
 
 
 def _is(pattern: re.Pattern[str], value: Any) -> bool:

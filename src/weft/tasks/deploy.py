@@ -54,7 +54,8 @@ def _roll(environment: Any, job: Any, plan: bool, json: bool) -> dict[str, Any]:
             print("\n".join(["", *tables.summary(rollout.runs)]), flush=True)
     if not rollout.todo and not json:
         print("\n".join(tables.plan_lines(rollout.runs)))
-    return {"app": environment.app, "env": environment.name, "verb": "plan" if plan else job.verb, **said}
+    secrets = {"secrets": environment.secrets.shown()} if plan and environment.secrets.sources else {}
+    return {"app": environment.app, "env": environment.name, "verb": "plan" if plan else job.verb, **secrets, **said}
 
 
 @task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, "lock_wait": LOCK_WAIT, **OVERRIDES})
