@@ -53,7 +53,7 @@ class Host:
 
     def __init__(self, fleet: "Fleet", number: int, disk_mb: int):
         self.fleet, self.name, self.address = fleet, f"web{number}", f"{NETWORK}.{10 + number}"
-        self.disk_mb = disk_mb
+        self.mac, self.disk_mb = f"02:00:0a:62:00:{10 + number:02x}", disk_mb
         self.pid: int | None = None
         self._netem, self._cut = "", False
 
@@ -103,6 +103,10 @@ class Host:
                 raise FleetError(f"no netem on {self.name} ({rule}): {done.stderr.strip()}")
         self._netem = rule
 
+    def lose(self, percent: float) -> None:
+        """Lose so many of the frames from and to the operator; needs a fleet with an `rtt`."""
+        print(f"{self.mac} {percent}", file=self.fleet._link.stdin, flush=True)
+
     def _plug(self) -> None:
         if self.pid:
             _run([*self.fleet._enter(), "-n", "--", "ip", "link", "set", "dev", self.name, "down" if self._cut else "up"])
@@ -125,16 +129,18 @@ class Fleet:
 
     `shared` maps directories on the hosts to directories of the machine, shown read-only. `disk_mb` is the room for what a host
     writes, held in memory as it is used. `hide` names more directories that start empty on the hosts (`/usr/local`, …).
-    `systemd`: it is the first process, and starts Apache and sshd.
+    `systemd`: it is the first process, and starts Apache and sshd. `rtt`, `loss` (percent, each way): of the link between operator and hosts.
     """
 
-    def __init__(self, count: int = 2, *, shared: Mapping[str, str | Path] | None = None, disk_mb: int = 4096, hide: Sequence[str] = (), systemd=False):
+    def __init__(self, count: int = 2, *, shared: Mapping[str, str | Path] | None = None, disk_mb: int = 4096, hide: Sequence[str] = (), systemd=False,
+                 rtt: float = 0, loss: float = 0):
         self.id = secrets.token_hex(4)
         self.dir = BASE / f"{PREFIX}{self.id}"
         self.key, self.known_hosts, self.ssh_config = self.dir / "id_ed25519", self.dir / "known_hosts", self.dir / "ssh_config"
         self.hosts = [Host(self, number, disk_mb) for number in range(1, count + 1)]
         self._shared = {target: str(Path(source).resolve(strict=True)) for target, source in (shared or {}).items()}
-        self._hide, self._systemd = list(hide), systemd
+        self._hide, self._systemd, self._rtt, self._loss = list(hide), systemd, rtt, loss
+        self._link: subprocess.Popen | None = None
         self._owner = os.getpid()
         self._keeper: subprocess.Popen | None = None
         self._clients: list[subprocess.Popen] = []
@@ -153,6 +159,8 @@ class Fleet:
         atexit.register(self.close)
         try:
             self._start_keeper()
+            if self._rtt or self._loss:
+                self._start_link()
             self._boot(self.hosts)
             self._write_ssh_config()
         except BaseException:
@@ -217,10 +225,16 @@ class Fleet:
         self._keeper = subprocess.Popen([sys.executable, "-E", "-S", "-m", "tests.system.hosts_init"], cwd=Path(__file__).parents[2], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         write_owner(self.dir, self._owner, self._keeper.pid)
-        hosts = [{"name": host.name, "address": host.address, "mac": f"02:00:0a:62:00:{10 + number:02x}", "disk_mb": host.disk_mb}
-                 for number, host in enumerate(self.hosts, 1)]
+        hosts = [{"name": host.name, "address": host.address, "mac": host.mac, "disk_mb": host.disk_mb} for host in self.hosts]
         self._say({"dir": str(self.dir), "owner": self._owner, "hosts": hosts, "shared": self._shared, "hide": self._hide, "systemd": self._systemd,
                    "public_key": self.key.with_suffix(".pub").read_text()})
+
+    def _start_link(self) -> None:
+        """Before any host: what they learn of the operator's address is the link's."""
+        words = [sys.executable, "-E", "-S", "-m", "tests.system.slow_link", str(self._rtt), str(self._loss), "1"]
+        self._link = self.popen(words, cwd=Path(__file__).parents[2], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if self._link.stdout.readline() != "ready\n":
+            raise FleetError("the slow link does not start: it needs /dev/net/tun")
 
     def _boot(self, hosts: Sequence[Host]) -> None:
         pids = self._ask("boot", [host.name for host in hosts])
