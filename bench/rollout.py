@@ -1,4 +1,4 @@
-"""A fleet deployed by weft and by others, side by side: `python bench/rollout.py [--hosts 1,4,8] [--rtt 0,50] [--only weft,Ansible] [--rounds 1]`.
+"""A fleet deployed by weft and by others, side by side: `python bench/rollout.py [--hosts 1,4,8] [--rtt 0,50] [--only weft,Ansible]`.
 
 Real hosts (network namespaces, sshd, Apache with mod_wsgi), one application with a dependency from PyPI, four cells a fleet: the first deploy, a new version with
 the same dependencies, the same deploy again, and the rollback. weft runs as it comes (canary, waves, two seconds' watch in each) and as the others do, in one
@@ -99,7 +99,7 @@ def by_weft(fleet, home, place, one_wave):
         config.write_text(config.read_text().replace("[rollout]\n", '[rollout]\nwaves = ["100%"]\n'))
     made.prepare()
     for cell in CELLS:
-        words = ["rollback"] if cell == "rollback" else ["deploy", "--version", VERSIONS[cell]]
+        words = ["rollback", *(["--fast"] if one_wave else [])] if cell == "rollback" else ["deploy", "--version", VERSIONS[cell]]
         yield cell, measured(fleet, [tool("fab"), *words], made.project, made.env)
         settled(made, VERSIONS[cell])
 
@@ -134,7 +134,7 @@ def installed(place):
 def table(results, tools):
     """Seconds with their ratio to weft's in one wave, CPU and bytes, a line a cell."""
     base = "weft, one wave"
-    print("\n| hosts, rtt | cell | " + " | ".join(tools) + " |\n|---" * 1 + "|---" * (len(tools) + 1) + "|")
+    print("\n| hosts, rtt | cell | " + " | ".join(tools) + " |\n" + "|---" * (len(tools) + 2) + "|")
     for (count, rtt), cells in results.items():
         for cell in CELLS:
             said = []

@@ -245,7 +245,11 @@ after "deploy:published", "python:reload"
         self.daemon = self.fleet.popen(["git", "daemon", "--reuseaddr", "--export-all", f"--base-path={self.place}"], stderr=subprocess.DEVNULL)
 
     def command(self, verb, version):
-        return ["env", f"VERSION={version}", "cap", "production", "deploy:rollback" if verb == "rollback" else "deploy"]
+        """Each deploy is a release of its own here, also the one of what is served already: the way back names the first."""
+        if verb != "rollback":
+            return ["env", f"VERSION={version}", "cap", "production", "deploy"]
+        first = sorted(self.fleet.hosts[0].run(["ls", f"{ROOT}/releases"]).stdout.split())[0]
+        return ["env", f"VERSION={version}", f"ROLLBACK_RELEASE={first}", "cap", "production", "deploy:rollback"]
 
 
 PEERS = (PlainFabric, Pyinfra, Ansible, Capistrano)

@@ -246,6 +246,18 @@ def test_the_canary_has_no_budget(quick, yard):
     assert raised(FailedUndone, env.rollout("deploy", "1.1")).effect == "1.0 is served everywhere"
 
 
+def test_a_fast_rollback_is_one_wave_and_takes_nobody_along(quick, yard):
+    quick().rollout("deploy", "1.0").run()
+    env = quick()
+    env.rollout("deploy", "1.1").run()
+    yard.order("web2", {"verb": "rollback", "error": BROKEN})
+    env.env = env.env.at_once()
+    seen = io.StringIO()
+    error = raised(NeedsHands, env.rollout("rollback", progress=Plain(seen)))
+    assert serving(yard) == ["1.0", "1.1", "1.0", "1.0"] and "wave 1 of 1" in seen.getvalue()
+    assert "to go on: fab rollback" in error.hint, error.hint
+
+
 def test_somebody_else_was_faster(deployed, yard):
     class Faster(Silent):
         def plans(self, runs):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from weft.rollout.fleetlock import FleetLock
 from weft.rollout.hostrun import Job
 from weft.rollout.inventory import Host, Inventory, inventory
 from weft.rollout.payload import Payload
-from weft.rollout.budget import Policy
+from weft.rollout.budget import HALT, Policy
 from weft.rollout.run import Progress, Rollout
 from weft.rollout.secrets import Secrets, sources
 from weft.rollout.site import site
@@ -60,6 +60,10 @@ class Environment:
         lock = FleetLock(" ".join(filter(None, [verb, version or to and f"to {to}"])), self.name, wait)
         return Job(verb, self.request, partial(transport.open, access=self.access), payload, to, self.access.again, force,
                    fetched if verb == "rollback" else None, lock, self.others)
+
+    def at_once(self) -> Environment:
+        """The same with all hosts in one wave, where a host that fails takes none of the others along: for a way back that is wanted now."""
+        return replace(self, policy=replace(self.policy, sizes=("100%",), on_failure=HALT))
 
     def rollout(self, job: Job, progress: Progress) -> Rollout:
         return Rollout(self.hosts, job, self.policy, progress)

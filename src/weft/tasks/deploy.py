@@ -80,14 +80,15 @@ def plan(c, version="", env="", limit="", exclude="", json=False, force_yanked=F
     return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired), True, json)
 
 
-@task(auto_shortflags=False, help={"to": "a version (default: the good one before)", "env": ENV,
+@task(auto_shortflags=False, help={"to": "a version (default: the good one before)", "env": ENV, "fast": "all hosts at once; one that fails takes none of the others along",
                                    "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, "lock_wait": LOCK_WAIT, **OVERRIDES})
 @shell.command
-def rollback(c, to="", env="", limit="", exclude="", plan=False, json=False, lock_wait=0, force_yanked=False, force_bad=False, accept_expired=False):
+def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, json=False, lock_wait=0, force_yanked=False, force_bad=False, accept_expired=False):
     """Go back to the release before, or to a named one: from what the hosts still have, else from the store."""
     if to:
         Version(to)
     environment = load(c, env, limit, exclude)
+    environment = environment.at_once() if fast else environment
     return _roll(environment, environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired, lock_wait), plan or c.config.run.dry, json)
 
 
