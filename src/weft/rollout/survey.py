@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, Callable
 
 from weft.errors import OutcomeUnknown, WeftError
-from weft.rollout import verdict
+from weft.rollout import heartbeat, verdict
 from weft.rollout.environment import Environment
 from weft.rollout.hostrun import HostRun
 from weft.rollout.pool import Stop, each
@@ -14,6 +15,11 @@ from weft.rollout.pool import Stop, each
 def look(environment: Environment) -> tuple[dict[str, dict[str, Any]], list[WeftError]]:
     """The states of the hosts that answer, in the inventory's order, and the errors of those that do not."""
     runs = _ask(environment, HostRun.observe)
+    locks = {run.host.name: run.state["lock"] for run in runs if run.state.get("lock")}
+    if any(lock["live"] for lock in locks.values()):  # a rollout that has ended has told one host, which may be out of scope
+        found = heartbeat.taken(SimpleNamespace(runs=runs, job=environment.job("status"), policy=environment.policy, stop=Stop()))
+        for name, lock in locks.items():
+            lock["live"] = name in found
     return {run.host.name: run.state for run in runs if run.state}, [run.error for run in runs if run.error]
 
 
