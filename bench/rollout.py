@@ -2,7 +2,7 @@
 
 Real hosts (network namespaces, sshd, Apache with mod_wsgi), one application with a dependency from PyPI, four cells a fleet: the first deploy, a new version with
 the same dependencies, the same deploy again, and the rollback. weft runs as it comes (canary, waves, two seconds' watch in each) and as the others do, in one
-wave without a watch (`weft, one wave`). Seconds are those of the command; CPU is the operator's, of the command and what it waited for; bytes are those that
+wave without a watch (`weft at once`). Seconds are those of the command; CPU is the operator's, of the command and what it waited for; bytes are those that
 crossed the hosts' network cables, both ways. After each cell every host is asked what it serves; one that does not serve what it should ends the bench with 1.
 
 Needs root and what the system tests need; of Debian also capistrano. Ansible and pyinfra are installed from PyPI into a directory of the bench's own.
@@ -133,7 +133,7 @@ def installed(place):
 
 def table(results, tools):
     """Seconds with their ratio to weft's in one wave, CPU and bytes, a line a cell."""
-    base = "weft, one wave"
+    base = "weft at once"
     print("\n| hosts, rtt | cell | " + " | ".join(tools) + " |\n" + "|---" * (len(tools) + 2) + "|")
     for (count, rtt), cells in results.items():
         for cell in CELLS:
@@ -154,7 +154,7 @@ def main():
     lacks = missing() + [f"{each} (apt-get install capistrano)" for each in ("cap",) if not shutil.which(each)]
     if lacks:
         raise SystemExit("this machine lacks " + "; ".join(lacks))
-    tools = ["weft", "weft, one wave", *(kind.name for kind in PEERS)]
+    tools = ["weft", "weft at once", *(kind.name for kind in PEERS)]
     tools = [name for name in tools if not said.only or name in said.only.split(",")]
     place = Path(tempfile.mkdtemp(prefix="weft-bench-rollout-"))
     try:
