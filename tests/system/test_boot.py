@@ -76,6 +76,6 @@ def test_the_timer_takes_it_back_where_nothing_else_is_left(voyage):
 
 def test_the_next_deploy_goes_on(voyage):
     voyage.environment()
-    voyage.fab("deploy", "--version", "0.2.0")
+    voyage.fab("deploy", "--version", "0.2.0", "--lock-wait", "70")  # the minute that the killed operator has left
     assert voyage.versions() == ["0.2.0"]
     assert "removed weft-boot" not in voyage.fab("setup", "--as", "root")
