@@ -128,7 +128,7 @@ def test_who_comes_second_is_refused_before_anything_and_goes_on_when_told_to_wa
     waiting = two.rollout("rollback", to="1.0", progress=Plain(seen))
     waiting.job.lock.wait = 30.0
     second, after = started(waiting)
-    while "waiting for " not in seen.getvalue():
+    while "waiting for " not in seen.getvalue() and second.is_alive():
         time.sleep(0.05)
     hold.go.set()
     thread.join(60)
@@ -223,6 +223,7 @@ def test_what_was_switched_before_it_was_overtaken_is_left_to_the_one_who_has_th
     hold.go.set()
     thread.join(60)
     assert isinstance(ended[0], OutcomeUnknown) and serving(yard) == ["1.1", "2.0"]
+    assert [each["status"] for each in ended[0].details["hosts"].values()] == ["overtaken"] * 2
     assert "revert" not in verbs(yard, "web1")
 
 
