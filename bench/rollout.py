@@ -170,7 +170,7 @@ def run(place, counts, rtts, tools):
             seen = results.setdefault((count, rtt), {})
             for name in tools:
                 kind = next((each for each in PEERS if each.name == name), None)
-                with Fleet(count, **({"rtt": rtt} if rtt else {})) as fleet:
+                with Fleet(count, **({"rtt": rtt / 1000} if rtt else {})) as fleet:
                     at = place / f"{name}-{count}-{rtt}".replace(" ", "-").replace(",", "")
                     cells = by_peer(kind, fleet, home, at, bins) if kind else by_weft(fleet, home, at, name != "weft")
                     for cell, figures in cells:
