@@ -1,5 +1,6 @@
 """Two who roll out at once, one who was stalled, one who was killed: who goes on, who is refused, and what it costs when nobody is in the way."""
 
+import dataclasses
 import io
 import json
 import os
@@ -14,6 +15,7 @@ import pytest
 
 from weft.errors import OutcomeUnknown, Refused
 from weft.rollout import heartbeat
+from weft.rollout.hostrun import HostRun
 from weft.rollout.show import Plain, Silent
 
 pytestmark = pytest.mark.slow
@@ -241,3 +243,20 @@ def test_a_failed_rollout_releases_everywhere_and_one_that_leaves_at_once_does_n
     with pytest.raises(Exception, match="interrupted"):
         two.rollout("deploy", "1.1", progress=Leave()).run()
     assert [live(yard, name) for name in ("web1", "web2")] == [True] * 2
+
+
+def test_a_beat_goes_beside_an_order_over_the_same_connection(fleet, load):
+    env, opened = load("web1"), []
+    job = env.job("status")
+    run = HostRun(next(iter(env.hosts)), dataclasses.replace(job, open=lambda host: opened.append(job.open(host)) or opened[-1]))
+    run.observe()
+    fleet.order("web1", {"verb": "observe", "sleep": 2.0})
+    slow = threading.Thread(target=run.observe)
+    slow.start()
+    while json.loads((fleet.prefix("web1") / "orders.json").read_text() or "[1]"):  # until the slow one has begun
+        time.sleep(0.05)
+    assert run.aside("lock", {"lock": {"number": 1, "token": "a" * 16}})["lock"]["live"]
+    slow.join()
+    assert len(opened) == 1 and run.error is None
+    run.close()
+    assert [verb for verb, *_ in fleet.log("web1")] == ["observe", "lock", "observe"]
