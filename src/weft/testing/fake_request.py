@@ -8,8 +8,8 @@ from typing import Any
 from weft.errors import Refused
 
 PROOF = {"manifest", "signature", "index", "index_signature", "version", "force"}
-VERBS = {"setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", *PROOF},
-         "stage": {"release", "base", "files", "lock", *PROOF}, "activate": {"generation", "base", "lock"},
+VERBS = {"setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", "secrets", *PROOF},
+         "stage": {"release", "base", "files", "lock", "secrets", *PROOF}, "activate": {"generation", "base", "lock"},
          "confirm": {"generation", "lock"}, "revert": {"generation", "lock"}, "rollback": {"to", "base", "force", "lock"}, "verify": set(), "lock": {"lock"}}
 COMMON = {"protocol", "verb", "app", "by", "site"}
 
