@@ -67,6 +67,18 @@ PROJECT += tuple(
         "after_publish": "The release is done: a failure is a warning."}.get(f"{when}_{phase}", "A failure undoes the release."))
     for phase in PHASES for when in ("before", "after"))
 
+MOMENTS = {
+    "before_stage": ("Before the hosts are staged; a failure refuses the deploy.", "Before the host is staged; a failure stops the deploy before any switch."),
+    "before_switch": ("When all hosts are staged, before the first switch; a failure stops the deploy with nothing switched.",
+                      "Before the host's switch, such as to drain it; a failure: the host is not switched and counts as failed."),
+    "after_switch": ("After the last wave; a failure is like a spent budget: `rollout.on_failure`.",
+                     "After the host's switch, and whenever its before_switch was begun, whatever came of it (`WEFT_RESULT`), such as to undrain it; "
+                     "a failure of a switched host: it goes back and counts as failed."),
+    "after_deploy": ("When every host is confirmed; a failure is a warning.", "The same, for each host that was switched; a failure is a warning."),
+    "on_rollback": ("When hosts went back, at the end; a failure is a warning.", "When the host went back; a failure is a warning."),
+}
+"""When a hook of a rollout runs -> what it means once a deploy, and once a host."""
+
 HOST = (
     Key("name", "str", "", "What you call the host; --limit and the tables use it."),
     Key("address", "str", "", "Name or address to connect to. Default: the name."),
@@ -114,6 +126,11 @@ ENVIRONMENT = (
         "the percentage from before the switch is borne as well."),
     Key("rollout.confirm", "int", 60, "Seconds after which a host that is not confirmed goes back by itself."),
     Key("rollout.keep", "int", 5, "Good releases that stay installed on each host, 5 or more; the files of as many older ones stay in its cache."),
+    *(Key(f"hooks.{name}", "vectors", (), f"Once a deploy, on the operator's machine: a command as an argument vector, or a list of such. {once}")
+      for name, (once, _each) in MOMENTS.items()),
+    Key("hooks.timeout", "int", 60, "Seconds that each of these commands may take."),
+    *(Key(f"hooks.host.{name}", "vectors", (), f"Once a host, on the operator's machine: likewise. {each}") for name, (_once, each) in MOMENTS.items()),
+    Key("hooks.host.timeout", "int", 60, "Seconds that each of these commands may take."),
     Key("settings", "table", None, "[settings.SECTION] tables that override the release's default settings."),
     Key("secrets", "table", None, "[secrets.SECTION] tables that say where a secret setting comes from: KEY = {env = \"NAME\"} the operator's variable, "
         "{command = [\"pass\", \"show\", \"shop/db\"]} what a command of the operator's writes, {file = \"/etc/shop.secret\"} a file on the host, "

@@ -14,6 +14,7 @@ from weft.errors import UsageError
 from weft.rollout import transport
 from weft.rollout.belief import belief
 from weft.rollout.fleetlock import FleetLock
+from weft.rollout.hooks import Hooks, hooks
 from weft.rollout.hostrun import Job
 from weft.rollout.inventory import Host, Inventory, inventory
 from weft.rollout.payload import Payload
@@ -39,6 +40,7 @@ class Environment:
     artifacts: str
     others: tuple[Host, ...] = ()
     secrets: Secrets = Secrets()
+    hooks: Hooks = Hooks()
 
     @property
     def store(self) -> Any:
@@ -59,7 +61,7 @@ class Environment:
         payload = fetched(version) if verb == "deploy" else None
         lock = FleetLock(" ".join(filter(None, [verb, version or to and f"to {to}"])), self.name, wait)
         return Job(verb, self.request, partial(transport.open, access=self.access), payload, to, self.access.again, force,
-                   fetched if verb == "rollback" else None, lock, self.others)
+                   fetched if verb == "rollback" else None, lock, self.others, self.hooks)
 
     def at_once(self) -> Environment:
         """The same with all hosts in one wave, where a host that fails takes none of the others along: for a way back that is wanted now."""
@@ -90,4 +92,4 @@ def load(root: Path, env: str = "", limit: str = "", fabric_config: Any = None, 
         root, app, layer["name"], hosts,
         transport.access(layer, root, fabric_config, again), site(layer, app),
         Policy(*(layer[f"rollout.{name}"] for name in ("waves", "parallel", "max_fail", "min_healthy", "on_failure"))), project["artifacts"],
-        tuple(host for host in fleet if host not in set(hosts)), Secrets(sources(layer), root))
+        tuple(host for host in fleet if host not in set(hosts)), Secrets(sources(layer), root), hooks(layer, root, app))

@@ -12,6 +12,7 @@ from typing import Any, Callable
 from weft.errors import FailedUndone, NeedsHands, Refused, UsageError, WeftError
 from weft.plan import Plan
 from weft.rollout.fleetlock import FleetLock, barred, fenced
+from weft.rollout.hooks import Hooks
 from weft.rollout.inventory import Host
 from weft.rollout.payload import Payload
 from weft.rollout.access import Channel
@@ -30,7 +31,7 @@ class Job:
     verb: "deploy", "rollback" or "status".  request: app, by and site, in every request.  open: gives a channel.
     to: a rollback's version, "" for the one before.  force: marks to overlook.  store: gives a version's payload, where a host that
     goes back has it no more.  again: what a command in a hint repeats, such as " --env staging".  lock: the fleet's.
-    others: hosts of the environment that are out of scope.
+    others: hosts of the environment that are out of scope.  hooks: the environment's own commands.
     """
 
     verb: str
@@ -43,6 +44,7 @@ class Job:
     store: Callable[[str], Payload] | None = None
     lock: FleetLock = field(default_factory=FleetLock)
     others: tuple[Host, ...] = ()
+    hooks: Hooks = Hooks()
 
     @property
     def site(self) -> dict[str, Any]:

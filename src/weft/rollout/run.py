@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Callable, Iterable, Protocol, Sequence
 
-from weft.errors import WeftError
-from weft.rollout import budget, heartbeat, verdict
+from weft.errors import FailedUndone, Refused, WeftError
+from weft.rollout import budget, heartbeat, hooked, verdict
 from weft.rollout.budget import Policy
+from weft.rollout.hooked import Hooked
+from weft.rollout.hookrun import HookFailed
 from weft.rollout.hostrun import HostRun, Job
 from weft.rollout.inventory import Host, waves
 from weft.rollout.pool import Stop, each
@@ -37,6 +39,7 @@ class Rollout:
         self.stop = Stop(lambda: progress.phase("interrupted: nothing new is started, what is in flight is finished "
                                                 "(again: leave at once)"))
         self.runs = [HostRun(host, job, progress.host) for host in hosts]
+        self.hooked = Hooked(job.hooks, self.runs, job.verb, progress, self.stop)
         self.begun = False  # whether any host may have been changed
 
     def run(self, plan_only: bool = False) -> dict[str, Any]:
@@ -48,14 +51,22 @@ class Rollout:
             with self.stop.listening():
                 self._run(plan_only)
         except KeyboardInterrupt as pressed:
-            raise verdict.interrupted(self.job, self.runs) from (self.stop.cause or pressed)
+            left = self.hooked.leave()
+            raise verdict.interrupted(self.job, self.runs, left) from (self.stop.cause or pressed)
         except BaseException:
             self.close()
             raise
         self.close()
         if self.stop:
-            raise verdict.interrupted(self.job, self.runs) from self.stop.cause
-        return verdict.planned(self.runs) if plan_only else verdict.judge(self.job, self.runs)
+            raise self.hooked.told(verdict.interrupted(self.job, self.runs)) from self.stop.cause
+        return verdict.planned(self.runs) if plan_only else self._judged()
+
+    def _judged(self) -> dict[str, Any]:
+        try:
+            said = verdict.judge(self.job, self.runs, self.hooked.trouble)
+        except WeftError as error:
+            raise self.hooked.told(error)
+        return {**said, "warnings": self.hooked.warnings} if self.hooked.warnings else said
 
     def close(self) -> None:
         """End all connections. After a second Ctrl-C they are left to the end of the program."""
@@ -68,12 +79,24 @@ class Rollout:
         self.progress.plans(self.runs)
         if plan_only:
             return
-        self.begun = True
         with heartbeat.kept(self):
             if any(run.fetches for run in self.todo):
+                self._hook("before_stage", Refused, "nothing changed")
+                self.begun = True
                 self.stage()
             if not self.stop:
+                self._hook("before_switch", FailedUndone, "no host was switched")
+            self.begun = True
+            if not self.stop:
                 self.switch()
+            self.hooked.end()
+
+    def _hook(self, name: str, kind: type[WeftError], effect: str) -> None:
+        """One of the deploy's own that stands before any switch. Raises `kind` where it fails."""
+        try:
+            self.hooked.once(name)
+        except HookFailed as error:
+            raise hooked.stopped(error, kind, f"{effect}; {verdict.served(self.runs)}", {"hosts": verdict.hosts(self.runs)})
 
     @property
     def todo(self) -> list[HostRun]:
@@ -89,7 +112,7 @@ class Rollout:
             return
         faults = locked + self._from_store()
         faults += [run.error for run in self.runs if run.error]
-        faults += verdict.faults(self.runs) + verdict.uneven(self.job, self.runs)
+        faults += verdict.faults(self.runs) + verdict.uneven(self.job, self.runs) + self.hooked.faults()
         if self.job.payload and (faults or self.todo):
             faults += _raised(self.job.payload.verify)
             faults += _raised(self._bring) if not faults else []
@@ -124,7 +147,7 @@ class Rollout:
         """All hosts at once; what is served does not change. Raises if one of them is not ready."""
         fetching = [run for run in self.todo if run.fetches]
         self.progress.phase(f"staging on {_count(fetching)}")
-        self._each(fetching, HostRun.stage)
+        self._each(fetching, self.hooked.stage)
         for again in heartbeat.contest(self, fetching):
             self._each(again, HostRun.stage)
         failed = [run for run in self.runs if run.status == "failed"]
@@ -138,14 +161,16 @@ class Rollout:
         for n, wave in enumerate(cut, 1):
             names = ", ".join(host.name for host in wave)
             self.progress.phase(f"wave {n} of {len(cut)}: {names}" + (" (canary)" if n == 1 and len(cut) > 1 else ""))
-            self.job.lock.ending(len(wave) if n == len(cut) else 0)
-            self._each([by_host[host] for host in wave], HostRun.switch)
+            self.job.lock.ending(len(wave) if n == len(cut) and not self.job.hooks.commands else 0)
+            self._each([by_host[host] for host in wave], self.hooked.switch)
             if self.stop:
                 return
             why = budget.tripped(self.runs, n, self.policy, healthy)
             if why:
                 return self.back([by_host[host] for host in wave], why)
             self._settle()
+        if trouble := self.hooked.after_switch():
+            self.back(self.runs, trouble.message)
 
     def back(self, wave: Sequence[HostRun], why: str) -> None:
         """Every host that this rollout has switched, or those of the last wave, or none; and every one whose answer was lost."""
@@ -155,10 +180,10 @@ class Rollout:
         self.progress.phase(f"{why}: {self.policy.on_failure}")
         if gone:
             self.progress.phase(f"going back on {_count(gone)}")
-            self._each(gone, lambda run: run.settle() if run.status == "lost" else run.revert(), heed=False)
+            self._each(gone, self.hooked.back, heed=False)
 
     def _settle(self) -> None:
-        self._each([run for run in self.runs if run.status == "lost"], HostRun.settle, heed=False)
+        self._each([run for run in self.runs if run.status == "lost"], self.hooked.back, heed=False)
 
     def _each(self, runs: Sequence[HostRun], work: Callable[[HostRun], Any], heed: bool = True) -> None:
         each(runs, work, self.policy.parallel, self.stop, heed)

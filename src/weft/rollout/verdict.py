@@ -15,9 +15,12 @@ def planned(runs: Sequence[HostRun]) -> dict[str, Any]:
                                       "digest": run.plan.digest() if run.plan else ""} for run in runs}}
 
 
-def judge(job: Job, runs: Sequence[HostRun]) -> dict[str, Any]:
-    """The result when every host serves what was wanted; otherwise raises what the exit code comes from."""
+def judge(job: Job, runs: Sequence[HostRun], trouble: WeftError | None = None) -> dict[str, Any]:
+    """The result when every host serves what was wanted; otherwise raises what the exit code comes from. trouble: what all hosts together failed at."""
     failed = [run for run in runs if run.status not in ("current", "switched")]
+    if not failed and trouble:
+        back = _backward(job, [run for run in runs if run.status == "switched"])
+        return _raise(NeedsHands(told([run for run in runs if run.error]), f"to go back: {back}", served(runs), {"hosts": hosts(runs)}))
     if not failed:
         return {"hosts": hosts(runs)}
     errors = [run for run in failed if run.error]
@@ -51,8 +54,8 @@ def _raise(error: WeftError) -> dict[str, Any]:
     raise error
 
 
-def interrupted(job: Job, runs: Sequence[HostRun]) -> Interrupted:
-    """For Ctrl-C: what is served now, and how to go on or back."""
+def interrupted(job: Job, runs: Sequence[HostRun], besides: str = "") -> Interrupted:
+    """For Ctrl-C: what is served now, and how to go on or back. besides: what else was left undone."""
     flying = [run for run in runs if run.status in ("switching", "lost")]
     done = [run for run in runs if run.status == "switched"]
     left = [run for run in runs if run.status not in ("switched", "current")]
@@ -61,6 +64,7 @@ def interrupted(job: Job, runs: Sequence[HostRun]) -> Interrupted:
     effect = served(runs)
     if flying:
         effect += f"; {_names(flying)} not confirmed: back by itself within {_deadline(flying)} s"
+    effect += besides
     return Interrupted("interrupted" + ("" if done or flying else " before anything was switched"), "; ".join(hints),
                        effect, {"hosts": hosts(runs)})
 
