@@ -69,6 +69,15 @@ def test_killed_at_any_call(project, forward, tmp_path, monkeypatch, calls):
     assert kills
 
 
+def test_a_git_that_ended_its_work_alone_leaves_no_mark(tmp_path):
+    from weft.release import scratch
+    (tmp_path / scratch.FORWARDING).write_text("from to")
+    scratch.sweep(tmp_path, None, {None})
+    assert (tmp_path / scratch.FORWARDING).exists(), "a run that goes on still needs it"
+    scratch.sweep(tmp_path, None)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_the_user_wrote_meanwhile_stays(project, forward, tmp_path, monkeypatch):
     again, base, commit = forward
     (project.root / ".git/weft").mkdir(exist_ok=True)

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from weft.release import run
+from weft.release.scratch import FORWARDING
 
 _PATIENCE = 5.0
 """Seconds for another git to give its lock back: an editor that looks at the status holds the index for a moment."""
-_MARK = "forwarding"
 
 
 def forward(repo: Any, branch: str, base: str, commit: str, merge: tuple[str, ...]) -> None:
     """repo: a git Repository whose HEAD is `branch`, at `base`; merge: git's words. Raises CommandFailed, with the branch where it was."""
-    mark, said = repo.data / _MARK, f"{base} {commit}"
+    mark, said = repo.data / FORWARDING, f"{base} {commit}"
     halfway = mark.is_file() and mark.read_text(encoding="utf-8") == said
     if halfway:
         _mend(repo, mark, branch, base, commit)

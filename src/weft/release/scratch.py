@@ -16,6 +16,9 @@ from weft import durable
 
 _NOTE = "note.json"
 
+FORWARDING = "forwarding"
+"""What git was bringing the user's branch from and to, while it did: of a killed run, whose git may have ended its work alone."""
+
 
 @dataclass(frozen=True)
 class Note:
@@ -63,6 +66,8 @@ def sweep(data: Path, store, keep: Collection[Path | None] = ()) -> None:
     for path in data.glob("scratch-*"):
         if path not in keep:
             remove(path, store, left.get(path))
+    if not keep:
+        (data / FORWARDING).unlink(missing_ok=True)
 
 
 def remove(path: Path, store, note: Note | None = None) -> None:
