@@ -54,3 +54,11 @@ def test_every_write_is_synced_before_its_rename_and_the_directory_after(tmp_pat
         monkeypatch.setattr(os, name, lambda *a, name=name, real=real: (calls.append(name), real(*a))[1])
     durable.write(tmp_path / "a", "x")
     assert calls == ["fsync", "rename", "fsync"]
+
+
+def test_what_is_no_object_is_read_as_nothing(tmp_path):
+    path = tmp_path / "a.json"
+    assert durable.read_json(path) == {}
+    for text, said in (('{"a": 1}', {"a": 1}), ('{"a": ', {}), ("[1]", {}), ("\xff", {})):
+        path.write_bytes(text.encode("latin-1"))
+        assert durable.read_json(path) == said

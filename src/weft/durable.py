@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 
 def fsync_dir(path: Path) -> None:
@@ -126,3 +128,12 @@ def sha256(path: Path) -> str:
         for block in iter(lambda: handle.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object of weft's own, {} if it is not there or torn."""
+    try:
+        said = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}

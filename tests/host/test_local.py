@@ -105,6 +105,20 @@ def put(store, release, content):
     return place
 
 
+def test_what_is_installed_without_an_operator_keeps_the_secrets_that_are_served(host, tmp_path):
+    release, content = make_release("1.0")
+    files = [{"sha256": each, "size": len(payload)} for each, payload in content.items()]
+    number = host.ok("stage", list(content.values()), release=release.to_json(), base=0, files=files, secrets={"db": {"password": "canary-77ab"}})["generation"]
+    host.ok("activate", generation=number, base=0)
+    host.ok("confirm", generation=number)
+    place = str(put(tmp_path, *make_release("1.1")))
+    typed(host, "install", "shop", place)
+    said = typed(host, "activate", "shop", "--yes")
+    settings = (host.prefix / "etc/shop.ini").read_text()
+    assert host.get()[1]["version"] == "1.1" and "[db]\npassword = canary-77ab\n" in settings and "canary" not in str(said)
+    assert typed(host, "install", "shop", place)["did"] == [], "the same secrets are no change"
+
+
 def test_install_activate_and_back_by_words_alone(host, tmp_path):
     places = [put(tmp_path, *make_release(f"1.{number}")) for number in range(3)]
     assert typed(host, "activate", "shop", code=3)["message"] == "nothing is installed to be switched to"

@@ -9,6 +9,14 @@ from tests.tasks.test_deploy import fab, fleet, started  # noqa: F401
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.parametrize("words", [["deploy", "--version", "1.1"], ["rollback"]])
+@pytest.mark.parametrize("wait", ["abc", "-5", "1.5", "inf"])
+def test_a_wait_that_is_no_number_is_one_line_and_contacts_nobody(fab, fleet, words, wait):  # noqa: F811
+    done = fab(*words, f"--lock-wait={wait}")
+    assert done.returncode == 2 and done.stderr.splitlines() == [
+        f"--lock-wait: {wait!r} is no whole number of seconds", "now:  nothing was contacted, nothing changed", "next: such as --lock-wait 600"]
+
+
 def test_frozen_until_unlocked(fab, fleet):  # noqa: F811
     assert fab("deploy", "--version", "1.1").returncode == 0
     done = fab("lock")

@@ -9,10 +9,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from weft import durable
+from weft.durable import read_json
 from weft.errors import Refused
 from weft.host.commands import CommandFailed, run
 from weft.host.layout import Layout
-from weft.host.observe import read_json
 from weft.host.work import Work, give
 from weft.servers import SLOTS, Site, before, find
 

@@ -8,11 +8,11 @@ import stat
 from pathlib import Path
 from typing import Iterator
 
-from weft.durable import sha256
+from weft.durable import read_json, sha256
 from weft.host import fingerprint, sealing
 from weft.host.commands import ids
 from weft.host.layout import Layout, seal
-from weft.host.observe import changed_files, names, read_json
+from weft.host.observe import changed_files, names
 from weft.servers import Site, find
 from weft.servers.before import RELEASE as BEFORE
 

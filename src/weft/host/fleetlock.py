@@ -141,7 +141,7 @@ def shown(record: Record, stale: float = STALE) -> dict[str, Any]:
 
 def read(place: Path) -> Record:
     """What the host's state directory says. The beat counts for the lock that it is of; one of an earlier boot was as long ago as the boot is."""
-    said, beat = _json(place / _LOCK), _json(place / _BEAT)
+    said, beat = durable.read_json(place / _LOCK), durable.read_json(place / _BEAT)
     if type(said.get("number")) is not int or not isinstance(said.get("at"), (int, float)):
         return Record()
     heard = beat if (beat.get("number"), beat.get("token")) == (said["number"], said.get("token")) else said
@@ -149,14 +149,6 @@ def read(place: Path) -> Record:
     text = {key: str(said.get(key, "")) for key in ("token", "owner", "why", "env", "since")}
     earlier = tuple((each[0], each[1]) for each in said.get("earlier", ()))
     return Record(said["number"], **text, earlier=earlier, freeze=bool(said.get("freeze")), released=bool(said.get("released") or heard.get("released")), age=max(0.0, age))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        said = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return said if isinstance(said, dict) else {}
 
 
 # -- acting ------------------------------------------------------------------------------------------------------------
@@ -219,7 +211,7 @@ def renewed(place: Path, ask: Ask) -> bool:
     if ask.act == "freeze" or not record.is_of(ask):
         return ask.act == "release"
     if ask.act == "release" and record.freeze:
-        durable.write(place / _LOCK, json.dumps({**_json(place / _LOCK), "released": True}), 0o600)
+        durable.write(place / _LOCK, json.dumps({**durable.read_json(place / _LOCK), "released": True}), 0o600)
     elif not record.released:
         beat(place, ask, released=ask.act == "release")
     return True

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from weft import durable
+from weft.durable import read_json
 from weft.errors import Refused, WeftError
 from weft.host.layout import Layout
-from weft.host.observe import names, read_json
+from weft.host.observe import names
 from weft.host.state import Kept
 from weft.host.trust import Proof
 from weft.values import Generation, Release

@@ -12,9 +12,10 @@ from typing import Any, Callable, Iterator
 
 from weft import durable
 from weft.apply import Tell, run
+from weft.durable import read_json
 from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, WeftError
 from weft.host import audit, decide, fingerprint, fleetlock, goback, health, kept, lock, recover, room, secrets, settings, setup, stage, switch, trial, trust
-from weft.host.observe import host_faults, observe, read_json
+from weft.host.observe import host_faults, observe
 from weft.host.prune import prune
 from weft.host.request import Request
 from weft.host.state import Fault, HostState

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pwd
 import re
@@ -12,9 +11,9 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from weft import __version__
+from weft.durable import read_json
 from weft.host import commands, fingerprint, health, processes, room
 from weft.host.layout import Layout, seal
 from weft.host.state import Fault, HostState
@@ -47,15 +46,6 @@ def names(path: Path) -> list[str]:
         return os.listdir(path)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """An object of weft's own, {} if it is not there or torn."""
-    try:
-        said = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return said if isinstance(said, dict) else {}
 
 
 def slot_generation(layout: Layout, slot: str) -> int:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from weft import durable
+from weft.durable import read_json
 from weft.errors import WeftError
 from weft.host import decide, kept
 from weft.host.layout import Layout, seal
-from weft.host.observe import names, read_json
+from weft.host.observe import names
 from weft.host.state import HostState
 from weft.host.work import remove
 from weft.servers.before import RELEASE as BEFORE

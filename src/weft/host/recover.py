@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from weft import durable
+from weft.durable import read_json
 from weft.host import lock, orphans, trial
 from weft.host.layout import Layout, seal
-from weft.host.observe import names, read_generations, read_json
+from weft.host.observe import names, read_generations
 from weft.host.work import remove
 from weft.journal import Journal
 from weft.servers import PLACES

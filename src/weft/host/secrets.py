@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping
 
 from weft.config import ini
+from weft.durable import read_json
 from weft.errors import Refused, WeftError
 from weft.host.layout import Layout
-from weft.host.observe import read_json, slot_generation
+from weft.host.observe import slot_generation
 from weft.host.state import Fault
 from weft.secret import Hidden, Secret
 from weft.servers import Site, valid_sections

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 from weft import durable
+from weft.durable import read_json
 from weft.errors import FailedUndone, Refused
 from weft.host import health, processes, traffic, trial
 from weft.host.commands import application_frames, ids
-from weft.host.observe import read_json
 from weft.host.work import Work
 from weft.servers import SLOTS, Site, before, find
 

@@ -14,9 +14,10 @@ import time
 from typing import Any
 
 from weft import durable
+from weft.durable import read_json
 from weft.host.boot import boot_id, now
 from weft.host.layout import Layout
-from weft.host.observe import names, read_json, slot_generation
+from weft.host.observe import names, slot_generation
 from weft.servers import PLACES, RELEASE, SLOTS
 
 

@@ -52,7 +52,7 @@ def hooks(env: Layer, root: Path, app: str) -> Hooks:
     keys = [prefix + name for prefix in ("", "host.") for name in MOMENTS]
     for prefix in ("hooks.", "hooks.host."):
         if env[f"{prefix}timeout"] < 1:
-            raise env.wrong(f"{prefix}timeout", "must be 1 or more")
+            raise env.wrong(f"{prefix}timeout", "must be 1 or more", "the seconds that each command may take, such as 60")
     for name in keys:
         known = EACH if name.startswith("host.") else ONCE
         for argv in env[f"hooks.{name}"]:

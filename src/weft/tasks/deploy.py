@@ -12,7 +12,7 @@ from invoke import Collection, task
 
 from weft.errors import Refused, UsageError
 from weft.tasks import lock as locks, shell
-from weft.tasks.scope import ENV, EXCLUDE, JSON, LIMIT, load
+from weft.tasks.scope import ENV, EXCLUDE, JSON, LIMIT, load, seconds
 from weft.values import Version
 
 LOCK_WAIT = "seconds to wait for somebody else's rollout or freeze to end (default: not at all)"
@@ -60,13 +60,14 @@ def _roll(environment: Any, job: Any, plan: bool, json: bool) -> dict[str, Any]:
 
 @task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, "lock_wait": LOCK_WAIT, **OVERRIDES})
 @shell.command
-def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, lock_wait=0, force_yanked=False, force_bad=False, accept_expired=False):
+def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, lock_wait="", force_yanked=False, force_bad=False, accept_expired=False):
     """Bring a released version to the hosts: stage everywhere, switch in waves, confirm, or go back."""
     if version:
         Version(version)
+    wait = seconds(lock_wait, "--lock-wait")
     environment = load(c, env, limit, exclude)
     wanted = _version(version, "deploy", lambda: _newest(environment))
-    return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, lock_wait), plan or c.config.run.dry, json)
+    return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, wait), plan or c.config.run.dry, json)
 
 
 @task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON, **OVERRIDES})
@@ -83,13 +84,14 @@ def plan(c, version="", env="", limit="", exclude="", json=False, force_yanked=F
 @task(auto_shortflags=False, help={"to": "a version (default: the good one before)", "env": ENV, "fast": "all hosts at once; one that fails takes none of the others along",
                                    "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, "lock_wait": LOCK_WAIT, **OVERRIDES})
 @shell.command
-def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, json=False, lock_wait=0, force_yanked=False, force_bad=False, accept_expired=False):
+def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, json=False, lock_wait="", force_yanked=False, force_bad=False, accept_expired=False):
     """Go back to the release before, or to a named one: from what the hosts still have, else from the store."""
     if to:
         Version(to)
+    wait = seconds(lock_wait, "--lock-wait")
     environment = load(c, env, limit, exclude)
     environment = environment.at_once() if fast else environment
-    return _roll(environment, environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired, lock_wait), plan or c.config.run.dry, json)
+    return _roll(environment, environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired, wait), plan or c.config.run.dry, json)
 
 
 @task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})

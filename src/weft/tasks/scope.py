@@ -21,3 +21,10 @@ def load(c: Any, env: str, limit: str = "", exclude: str = "") -> Any:
                          f"use --limit {c.original_host}")
     fabric_config = c.config if hasattr(c.config, "base_ssh_config") else None
     return environment.load(environment.project_root(Path.cwd()), env, limit, fabric_config, exclude)
+
+
+def seconds(text: str, option: str) -> float:
+    """A number of seconds that somebody typed, 0 for none. Raises UsageError; Invoke's own conversion would end in a traceback."""
+    if text and not text.isdecimal():
+        raise UsageError(f"{option}: {text!r} is no whole number of seconds", f"such as {option} 600")
+    return float(text or 0)
