@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Iterable, Protocol
 
+from weft.errors import Refused
 from weft.rollout import hostkeys, zipapp
 from weft.rollout.inventory import Host
 from weft.rollout.wire import Event
 
 ENGINE = "sudo -n /usr/local/sbin/weft-host"
+
+
+class Unreachable(Refused):
+    """No connection comes about, or it broke off before anything was asked: the host is away, or the way to it is. A key that is not the
+    host's, and a login that is refused, are no such thing."""
 
 
 @dataclass(frozen=True)

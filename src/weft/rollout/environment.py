@@ -52,8 +52,8 @@ class Environment:
         """What every request to the engine begins with."""
         return {"app": self.app, "by": f"{getpass.getuser()}@{socket.gethostname()}", "site": self.site}
 
-    def job(self, verb: str, version: str = "", to: str = "", force: tuple[str, ...] = (), accept_expired: bool = False, wait: float = 0.0) -> Job:
-        """wait: seconds, for the fleet's lock. Raises UsageError for a version that is none, Refused for one that is not in the store or not to be believed."""
+    def job(self, verb: str, version: str = "", to: str = "", force: tuple[str, ...] = (), accept_expired: bool = False, wait: float = 0.0, skip: bool = False) -> Job:
+        """wait: seconds, for the fleet's lock.  skip: hosts that are out of reach. Raises UsageError for a version that is none, Refused for one that is not in the store or not to be believed."""
         def fetched(wanted: str) -> Payload:
             store = self.store
             return Payload(store, self.app, Version(wanted), belief(self.root, store, self.app, force, accept_expired), self.secrets)
@@ -61,7 +61,7 @@ class Environment:
         payload = fetched(version) if verb == "deploy" else None
         lock = FleetLock(" ".join(filter(None, [verb, version or to and f"to {to}"])), self.name, wait)
         return Job(verb, self.request, partial(transport.open, access=self.access), payload, to, self.access.again, force,
-                   fetched if verb == "rollback" else None, lock, self.others, self.hooks)
+                   fetched if verb == "rollback" else None, lock, self.others, self.hooks, skip)
 
     def at_once(self) -> Environment:
         """The same with all hosts in one wave, where a host that fails takes none of the others along: for a way back that is wanted now."""

@@ -31,7 +31,7 @@ class Job:
     verb: "deploy", "rollback" or "status".  request: app, by and site, in every request.  open: gives a channel.
     to: a rollback's version, "" for the one before.  force: marks to overlook.  store: gives a version's payload, where a host that
     goes back has it no more.  again: what a command in a hint repeats, such as " --env staging".  lock: the fleet's.
-    others: hosts of the environment that are out of scope.  hooks: the environment's own commands.
+    others: hosts of the environment that are out of scope.  hooks: the environment's own commands.  skip: go on without hosts that are out of reach.
     """
 
     verb: str
@@ -45,6 +45,7 @@ class Job:
     lock: FleetLock = field(default_factory=FleetLock)
     others: tuple[Host, ...] = ()
     hooks: Hooks = Hooks()
+    skip: bool = False
 
     @property
     def site(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Callable, Iterable, Protocol, Sequence
 
 from weft.errors import FailedUndone, Refused, WeftError
-from weft.rollout import budget, heartbeat, hooked, verdict
+from weft.rollout import absent, budget, heartbeat, hooked, verdict
 from weft.rollout.budget import Policy
 from weft.rollout.hooked import Hooked
 from weft.rollout.hookrun import HookFailed
@@ -41,6 +41,8 @@ class Rollout:
         self.runs = [HostRun(host, job, progress.host) for host in hosts]
         self.hooked = Hooked(job.hooks, self.runs, job.verb, progress, self.stop)
         self.begun = False  # whether any host may have been changed
+        self.settled = False  # whether all are what is wanted already
+        self.absent: list[HostRun] = []  # those that were left out
 
     def run(self, plan_only: bool = False) -> dict[str, Any]:
         """The result for `--json`. Raises the error that the exit code comes from.
@@ -58,14 +60,15 @@ class Rollout:
             raise
         self.close()
         if self.stop:
-            raise self.hooked.told(verdict.interrupted(self.job, self.runs)) from self.stop.cause
-        return verdict.planned(self.runs) if plan_only else self._judged()
+            raise self.hooked.told(absent.told(verdict.interrupted(self.job, self.runs), self.absent)) from self.stop.cause
+        said = verdict.planned(self.runs) if plan_only else self._judged()
+        return absent.judge(self.job, self.runs, self.absent, said, plan_only)
 
     def _judged(self) -> dict[str, Any]:
         try:
             said = verdict.judge(self.job, self.runs, self.hooked.trouble)
         except WeftError as error:
-            raise self.hooked.told(error)
+            raise self.hooked.told(absent.told(error, self.absent))
         return {**said, "warnings": self.hooked.warnings} if self.hooked.warnings else said
 
     def close(self) -> None:
@@ -74,7 +77,8 @@ class Rollout:
 
     def _run(self, plan_only: bool) -> None:
         self.observe(plan_only)
-        if self.stop or not self.todo:
+        self.settled = not self.todo and not self.stop
+        if self.stop or self.settled:
             return
         self.progress.plans(self.runs)
         if plan_only:
@@ -107,6 +111,9 @@ class Rollout:
         """All hosts at once. Raises one error with all faults of all hosts, and of the release in its store."""
         self.progress.phase(f"looking at {_count(self.runs)}")
         self._each(self.runs, HostRun.observe)
+        self.absent = absent.leave_out(self.job, self.runs)
+        for run in self.absent:
+            self.progress.phase(f"left out: {run.error.message}")
         locked = heartbeat.free(self, plan_only)
         if self.stop:
             return
@@ -117,7 +124,7 @@ class Rollout:
             faults += _raised(self.job.payload.verify)
             faults += _raised(self._bring) if not faults else []
         if faults:
-            raise verdict.refused(faults, self.runs)
+            raise absent.told(verdict.refused(faults, self.runs), self.absent)
 
     def _from_store(self) -> list[WeftError]:
         """Hosts that go back to what they have no more are asked once more, with the release from the store. What the store has against it."""
@@ -152,7 +159,7 @@ class Rollout:
             self._each(again, HostRun.stage)
         failed = [run for run in self.runs if run.status == "failed"]
         if failed and not self.stop:
-            raise verdict.not_staged(self.job, self.runs)
+            raise absent.told(verdict.not_staged(self.job, self.runs), self.absent)
 
     def switch(self) -> None:
         """Wave after wave; when a budget is spent, the policy says which of those that were switched go back."""

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Iterable, Iterator
 from weft.errors import OutcomeUnknown, Refused, WeftError
 from weft.rollout import hostkeys
 from weft.rollout.inventory import Host
-from weft.rollout.access import Access
+from weft.rollout.access import Access, Unreachable
 from weft.rollout.wire import Answer, Event, Feeder, line
 
 WINDOW = 4 << 20
@@ -69,7 +69,7 @@ class SSHChannel:
         try:
             return self.connection.transport.open_session(window_size=WINDOW, timeout=self.access.connect_timeout)
         except (socket.error, EOFError, AttributeError, _ssh_error()) as error:
-            raise Refused(f"{self.host.name}: the connection is gone: {error}", "run the command again") from None
+            raise Unreachable(f"{self.host.name}: the connection is gone: {error}", "run the command again") from None
 
     def _boot(self) -> str:
         from weft.host import BOOT
@@ -219,8 +219,9 @@ def translate(error: Exception, host: Host, link: Any, access: Access, known: ho
     reason = _reason(error, access)
     if not reason:
         return error
-    return Refused(f"{host.name} cannot be reached at {where}: {reason}",
-                   "check that it is up and its address is right; --limit leaves it out")
+    kind = Refused if isinstance(error, paramiko.ssh_exception.IncompatiblePeer) else Unreachable  # somebody does answer there
+    return kind(f"{host.name} cannot be reached at {where}: {reason}",
+                "check that it is up and its address is right; --limit leaves it out")
 
 
 def _reason(error: Exception, access: Access) -> str:

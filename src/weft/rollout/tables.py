@@ -11,7 +11,7 @@ from weft.rollout.hostrun import HostRun, live_of, serves
 
 OUTCOMES = {"current": "nothing to do", "switched": "done", "failed": "failed, undone", "reverted": "taken back",
             "stuck": "NEEDS HANDS", "overtaken": "taken over", "unknown": "not reached", "lost": "not confirmed", "switching": "not confirmed",
-            "staged": "not switched", "planned": "not switched", "": "not begun"}
+            "skipped": "out of reach", "staged": "not switched", "planned": "not switched", "": "not begun"}
 
 
 def plan_lines(runs: Iterable[HostRun]) -> list[str]:

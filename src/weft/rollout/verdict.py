@@ -145,6 +145,11 @@ def _host(run: HostRun) -> dict[str, Any]:
     return said
 
 
+def onward(job: Job, left: Sequence[HostRun]) -> str:
+    """The command that brings what was wanted to hosts that were left out."""
+    return f"fab deploy --version {job.payload.release.version}{_limit(left)}" if job.verb == "deploy" else _forward(job, left)
+
+
 def _forward(job: Job, left: Sequence[HostRun]) -> str:
     if job.verb == "deploy":
         return f"fab deploy --version {job.payload.release.version}{job.again}"

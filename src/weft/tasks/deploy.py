@@ -17,6 +17,7 @@ from weft.values import Version
 
 LOCK_WAIT = "seconds to wait for somebody else's rollout or freeze to end (default: not at all)"
 VERSION = "the version to deploy, as it was released"
+SKIP = "go on without hosts that are out of reach; they are named, and the exit code is 6"
 PLAN = "show every host's plan and change nothing"
 OVERRIDES = {"force_yanked": "deploy a version all the same that was taken back (inv yank)",
              "force_bad": "deploy a version all the same that is marked bad",
@@ -51,47 +52,49 @@ def _roll(environment: Any, job: Any, plan: bool, json: bool) -> dict[str, Any]:
             said = rollout.run(plan_only=plan)
     finally:
         if rollout.begun and not json:
-            print("\n".join(["", *tables.summary(rollout.runs)]), flush=True)
-    if not rollout.todo and not json:
-        print("\n".join(tables.plan_lines(rollout.runs)))
+            print("\n".join(["", *tables.summary([*rollout.runs, *rollout.absent])]), flush=True)
+        elif rollout.settled and not json:
+            print("\n".join(tables.plan_lines(rollout.runs)), flush=True)
     secrets = {"secrets": environment.secrets.shown()} if plan and environment.secrets.sources else {}
     return {"app": environment.app, "env": environment.name, "verb": "plan" if plan else job.verb, **secrets, **said}
 
 
-@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, "lock_wait": LOCK_WAIT, **OVERRIDES})
+@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, "lock_wait": LOCK_WAIT, "skip_unreachable": SKIP, **OVERRIDES})
 @shell.command
-def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, lock_wait="", force_yanked=False, force_bad=False, accept_expired=False):
+def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False, force_yanked=False, force_bad=False,
+           accept_expired=False):
     """Bring a released version to the hosts: stage everywhere, switch in waves, confirm, or go back."""
     if version:
         Version(version)
     wait = seconds(lock_wait, "--lock-wait")
     environment = load(c, env, limit, exclude)
     wanted = _version(version, "deploy", lambda: _newest(environment))
-    return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, wait), plan or c.config.run.dry, json)
+    return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable), plan or c.config.run.dry, json)
 
 
-@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON, **OVERRIDES})
+@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON, "skip_unreachable": SKIP, **OVERRIDES})
 @shell.command
-def plan(c, version="", env="", limit="", exclude="", json=False, force_yanked=False, force_bad=False, accept_expired=False):
+def plan(c, version="", env="", limit="", exclude="", json=False, skip_unreachable=False, force_yanked=False, force_bad=False, accept_expired=False):
     """Show what a deploy would do on every host, and change nothing."""
     if version:
         Version(version)
     environment = load(c, env, limit, exclude)
     wanted = _version(version, "plan", lambda: _newest(environment))
-    return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired), True, json)
+    return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, skip=skip_unreachable), True, json)
 
 
 @task(auto_shortflags=False, help={"to": "a version (default: the good one before)", "env": ENV, "fast": "all hosts at once; one that fails takes none of the others along",
-                                   "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, "lock_wait": LOCK_WAIT, **OVERRIDES})
+                                   "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, "lock_wait": LOCK_WAIT, "skip_unreachable": SKIP, **OVERRIDES})
 @shell.command
-def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, json=False, lock_wait="", force_yanked=False, force_bad=False, accept_expired=False):
+def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False, force_yanked=False, force_bad=False,
+           accept_expired=False):
     """Go back to the release before, or to a named one: from what the hosts still have, else from the store."""
     if to:
         Version(to)
     wait = seconds(lock_wait, "--lock-wait")
     environment = load(c, env, limit, exclude)
     environment = environment.at_once() if fast else environment
-    return _roll(environment, environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired, wait), plan or c.config.run.dry, json)
+    return _roll(environment, environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable), plan or c.config.run.dry, json)
 
 
 @task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})
