@@ -120,6 +120,11 @@ ENVIRONMENT = (
     Key("rollout.min_healthy", "share", "0", "How many hosts must serve well after each wave, a number or a percentage of all; those that did not before do not count."),
     Key("rollout.on_failure", "str", "rollback-all", "When too many failed: every switched host goes back, those of the last wave do, or none.",
         ("rollback-all", "rollback-wave", "halt")),
+    Key("rollout.soak", "float", 0.0, "Seconds that the hosts of a wave must stay good before the next one begins; a deploy's only. One that turns bad goes back, and has failed."),
+    Key("rollout.compare.requests", "int", 0, "Compare the canary with hosts that still serve the release before, by their users' requests while it soaks: so many "
+        "each side must have had. 0: no comparison. A canary that is worse goes back, and has failed."),
+    Key("rollout.compare.errors", "float", 1.0, "Percentage points that more of the canary's requests may fail (5xx)."),
+    Key("rollout.compare.latency", "float", 50.0, "Percent that 95 of 100 of its requests may take longer."),
     Key("rollout.parallel", "int", 16, "How many hosts are worked on at once."),
     Key("rollout.watch", "float", 2.0, "Seconds that the answers are watched on each host after its switch."),
     Key("rollout.max_errors", "float", 1.0, "Percent of the users' requests that may fail (5xx) while a host is watched, before it goes back; twice "

@@ -14,7 +14,7 @@ from weft import durable
 from weft.apply import Tell, run
 from weft.durable import read_json
 from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, WeftError
-from weft.host import audit, decide, fingerprint, fleetlock, goback, health, kept, lock, recover, room, secrets, settings, setup, stage, switch, trial, trust
+from weft.host import audit, decide, fingerprint, fleetlock, goback, health, kept, lock, recover, room, secrets, settings, setup, stage, switch, trial, trust, window
 from weft.host.observe import host_faults, observe
 from weft.host.prune import prune
 from weft.host.request import Request
@@ -88,7 +88,7 @@ class Machine:
             plan = None if faults else self._deploy_plan(state, release)
         missing = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached] if release else []
         return {"state": state.to_json(), "faults": [f.__dict__ for f in faults], "missing": missing,
-                "plan": plan.to_json() if plan else None, **{key: way[key] for key in ("from", "to") if way}}
+                "plan": plan.to_json() if plan else None, **{key: way[key] for key in ("from", "to") if way}, **window.asked(self.request, state)}
 
     def _faults(self, state: HostState) -> list[Fault]:
         found = host_faults(self.layout, self.site, state)

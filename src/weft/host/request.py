@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from weft.errors import Refused, UsageError
-from weft.host import PROTOCOL, adopt, fleetlock, recover, secrets, trust
+from weft.host import PROTOCOL, adopt, fleetlock, recover, secrets, trust, window
 from weft.host.layout import Layout
 from weft.servers import Site, parse_site
 from weft.values import Release, Version, app_name
@@ -19,7 +19,7 @@ _COMMON = {"protocol", "verb", "app", "by", "site"}
 # not reached through the sudo rule.
 FREE = {"health", "variant", "settings", "watch", "max_errors", "confirm", "keep"}
 VERBS = {
-    "setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", "secrets", *trust.KEYS},
+    "setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", "secrets", "window", *trust.KEYS},
     "stage": {"release", "base", "files", "lock", "secrets", *trust.KEYS},
     "activate": {"generation", "base", "lock"}, "confirm": {"generation", "lock"}, "revert": {"generation", "lock"}, "rollback": {"to", "base", "force", "lock"},
     "verify": set(), "lock": {"lock"},
@@ -46,6 +46,7 @@ class Request:
     proof: trust.Proof = trust.Proof()
     signers: tuple[Any, Any] = ("", "")
     lock: fleetlock.Ask | None = None
+    window: float = 0.0
     here: bool = False  # typed by root on the host itself
     secrets: secrets.Given | str = field(default_factory=dict)
 
@@ -97,7 +98,8 @@ def parse(said: Any, prefix: str, stream: BinaryIO | None = None, may_set_up: bo
     return Request(verb, _by(said.get("by")), Layout(app, prefix), site, said_site, release, rollback,
                    _number(said, "base", None), _number(said, "generation", -1), to, _files(said.get("files", []), release),
                    stream, str(said.get("deploy_user", "root")), str(said.get("authorized_key", "")), differs,
-                   proof, (said.get("allowed_signers", ""), said.get("revoked_signers", "")), lock, secrets=secrets.parse(said.get("secrets")))
+                   proof, (said.get("allowed_signers", ""), said.get("revoked_signers", "")), lock, window.parse(said.get("window")),
+                   secrets=secrets.parse(said.get("secrets")))
 
 
 def as_set_up(layout: Layout, said: Any) -> tuple[Any, tuple[str, ...]]:

@@ -45,12 +45,12 @@ def fault(before: Seen, after: Seen, max_errors: float) -> str:
 
     Blamed is a rate that is above what is borne even at the lower end of its confidence interval (Wilson, 95 %)."""
     borne = max(max_errors / 100, 2 * before.errors / before.requests if before.requests else 0.0)
-    if after.errors < _LEAST or _at_least(after) <= borne:
+    if after.errors < _LEAST or at_least(after) <= borne:
         return ""
     return f"{after} failed after the switch; before it: {before}" if before.requests else f"{after} failed after the switch"
 
 
-def _at_least(seen: Seen) -> float:
+def at_least(seen: Seen) -> float:
     """The lower end of the rate's confidence interval."""
     n, rate = seen.requests, seen.errors / seen.requests
     spread = _SURE * math.sqrt(rate * (1 - rate) / n + _SURE ** 2 / (4 * n * n))
@@ -58,11 +58,12 @@ def _at_least(seen: Seen) -> float:
 
 
 def count(lines: Iterable[bytes], group: str, since: float) -> Seen:
-    """The requests that a slot's group of processes answered since then. A line: milliseconds since 1970, status, group."""
+    """The requests that a slot's group of processes answered since then. A line: milliseconds since 1970, status, group, and microseconds
+    that it took, which a site that was set up earlier does not log."""
     requests = errors = 0
     for line in lines:
         words = line.split()
-        if len(words) == 3 and words[2] == group.encode() and words[0].isdigit() and words[1].isdigit() and int(words[0]) >= since * 1000:
+        if len(words) in (3, 4) and words[2] == group.encode() and words[0].isdigit() and words[1].isdigit() and int(words[0]) >= since * 1000:
             requests += 1
             errors += words[1].startswith(b"5")
     return Seen(requests, errors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Sequence
 
+from weft.rollout.compare import Tolerance
 from weft.rollout.hostrun import HostRun, live_of
 
 ALL, WAVE, HALT = "rollback-all", "rollback-wave", "halt"
@@ -16,7 +17,7 @@ FAILED = ("failed", "lost", "stuck", "unknown", "overtaken")
 class Policy:
     """sizes: of the waves.  parallel: hosts at once.  max_fail: hosts that may fail after the first wave, a number or a percentage of all.
 
-    min_healthy: how many must serve well, likewise.  on_failure: one of ALL, WAVE and HALT.
+    min_healthy: how many must serve well, likewise.  on_failure: one of ALL, WAVE and HALT.  soak: seconds that a wave must stay good.
     """
 
     sizes: Sequence[str]
@@ -24,6 +25,13 @@ class Policy:
     max_fail: str = "0"
     min_healthy: str = "0"
     on_failure: str = ALL
+    soak: float = 0.0
+    compare: Tolerance = Tolerance()
+
+    @property
+    def watches(self) -> bool:
+        """Whether anything follows the confirmations of a wave."""
+        return self.soak > 0 or self.compare.requests > 0
 
 
 def share(text: str, whole: int) -> int:

@@ -19,6 +19,7 @@ from weft.rollout.hostrun import Job
 from weft.rollout.inventory import Host, Inventory, inventory
 from weft.rollout.payload import Payload
 from weft.rollout.budget import HALT, Policy
+from weft.rollout.compare import Tolerance
 from weft.rollout.run import Progress, Rollout
 from weft.rollout.secrets import Secrets, sources
 from weft.rollout.site import site
@@ -61,7 +62,7 @@ class Environment:
         payload = fetched(version) if verb == "deploy" else None
         lock = FleetLock(" ".join(filter(None, [verb, version or to and f"to {to}"])), self.name, wait)
         return Job(verb, self.request, partial(transport.open, access=self.access), payload, to, self.access.again, force,
-                   fetched if verb == "rollback" else None, lock, self.others, self.hooks, skip)
+                   fetched if verb == "rollback" else None, lock, self.others, self.hooks, skip, verb == "deploy" and self.policy.watches)
 
     def at_once(self) -> Environment:
         """The same with all hosts in one wave, where a host that fails takes none of the others along: for a way back that is wanted now."""
@@ -91,5 +92,10 @@ def load(root: Path, env: str = "", limit: str = "", fabric_config: Any = None, 
     return Environment(
         root, app, layer["name"], hosts,
         transport.access(layer, root, fabric_config, again), site(layer, app),
-        Policy(*(layer[f"rollout.{name}"] for name in ("waves", "parallel", "max_fail", "min_healthy", "on_failure"))), project["artifacts"],
+        _policy(layer), project["artifacts"],
         tuple(host for host in fleet if host not in set(hosts)), Secrets(sources(layer), root), hooks(layer, root, app))
+
+
+def _policy(layer: Any) -> Policy:
+    values = [layer[f"rollout.{name}"] for name in ("waves", "parallel", "max_fail", "min_healthy", "on_failure", "soak")]
+    return Policy(*values, Tolerance(*(layer[f"rollout.compare.{name}"] for name in ("requests", "errors", "latency"))))

@@ -32,6 +32,7 @@ class Job:
     to: a rollback's version, "" for the one before.  force: marks to overlook.  store: gives a version's payload, where a host that
     goes back has it no more.  again: what a command in a hint repeats, such as " --env staging".  lock: the fleet's.
     others: hosts of the environment that are out of scope.  hooks: the environment's own commands.  skip: go on without hosts that are out of reach.
+    watched: whether hosts are looked at after their waves, which their engines must know.
     """
 
     verb: str
@@ -46,6 +47,7 @@ class Job:
     others: tuple[Host, ...] = ()
     hooks: Hooks = Hooks()
     skip: bool = False
+    watched: bool = False
 
     @property
     def site(self) -> dict[str, Any]:
@@ -89,7 +91,7 @@ class HostRun:
     def observe(self) -> None:
         """Look, and have the plan made. Whatever is wrong becomes an error that refuses the rollout."""
         try:
-            said = self._call("observe", self._wish())
+            said = self._call("observe", {**self._wish(), **({"window": 1} if self.job.watched else {})})
         except WeftError as error:
             return self._already(error)
         self.state = self.before = said["state"]

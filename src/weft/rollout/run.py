@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Callable, Iterable, Protocol, Sequence
 
 from weft.errors import FailedUndone, Refused, WeftError
-from weft.rollout import absent, budget, heartbeat, hooked, verdict
+from weft.rollout import absent, budget, heartbeat, hooked, soak, verdict
 from weft.rollout.budget import Policy
 from weft.rollout.hooked import Hooked
 from weft.rollout.hookrun import HookFailed
@@ -73,7 +73,7 @@ class Rollout:
 
     def close(self) -> None:
         """End all connections. After a second Ctrl-C they are left to the end of the program."""
-        self._each(self.runs, HostRun.close, heed=False)
+        self.each(self.runs, HostRun.close, heed=False)
 
     def _run(self, plan_only: bool) -> None:
         self.observe(plan_only)
@@ -110,7 +110,7 @@ class Rollout:
     def observe(self, plan_only: bool = False) -> None:
         """All hosts at once. Raises one error with all faults of all hosts, and of the release in its store."""
         self.progress.phase(f"looking at {_count(self.runs)}")
-        self._each(self.runs, HostRun.observe)
+        self.each(self.runs, HostRun.observe)
         self.absent = absent.leave_out(self.job, self.runs)
         for run in self.absent:
             self.progress.phase(f"left out: {run.error.message}")
@@ -139,7 +139,7 @@ class Rollout:
             return [error]
         for run in lacking:
             run.job = self.job
-        self._each(lacking, HostRun.observe)
+        self.each(lacking, HostRun.observe)
         return []
 
     def _bring(self) -> None:
@@ -154,9 +154,9 @@ class Rollout:
         """All hosts at once; what is served does not change. Raises if one of them is not ready."""
         fetching = [run for run in self.todo if run.fetches]
         self.progress.phase(f"staging on {_count(fetching)}")
-        self._each(fetching, self.hooked.stage)
+        self.each(fetching, self.hooked.stage)
         for again in heartbeat.contest(self, fetching):
-            self._each(again, HostRun.stage)
+            self.each(again, HostRun.stage)
         failed = [run for run in self.runs if run.status == "failed"]
         if failed and not self.stop:
             raise absent.told(verdict.not_staged(self.job, self.runs), self.absent)
@@ -168,16 +168,23 @@ class Rollout:
         for n, wave in enumerate(cut, 1):
             names = ", ".join(host.name for host in wave)
             self.progress.phase(f"wave {n} of {len(cut)}: {names}" + (" (canary)" if n == 1 and len(cut) > 1 else ""))
-            self.job.lock.ending(len(wave) if n == len(cut) and not self.job.hooks.commands else 0)
-            self._each([by_host[host] for host in wave], self.hooked.switch)
+            self.job.lock.ending(len(wave) if n == len(cut) and not self.job.hooks.commands and not soak.needed(self) else 0)
+            if why := self._wave([by_host[host] for host in wave], n, healthy):
+                return self.back([by_host[host] for host in wave], why)
             if self.stop:
                 return
-            why = budget.tripped(self.runs, n, self.policy, healthy)
-            if why:
-                return self.back([by_host[host] for host in wave], why)
-            self._settle()
         if trouble := self.hooked.after_switch():
             self.back(self.runs, trouble.message)
+
+    def _wave(self, wave: Sequence[HostRun], n: int, healthy: int) -> str:
+        """Switch a wave, and let it soak. Why no other may follow, "" while one may."""
+        self.each(wave, self.hooked.switch)
+        why = "" if self.stop else budget.tripped(self.runs, n, self.policy, healthy)
+        if why or self.stop:
+            return why
+        self.each([run for run in self.runs if run.status == "lost"], self.hooked.back, heed=False)
+        soak.after(self, wave, n == 1)
+        return "" if self.stop else budget.tripped(self.runs, n, self.policy, healthy)
 
     def back(self, wave: Sequence[HostRun], why: str) -> None:
         """Every host that this rollout has switched, or those of the last wave, or none; and every one whose answer was lost."""
@@ -187,12 +194,10 @@ class Rollout:
         self.progress.phase(f"{why}: {self.policy.on_failure}")
         if gone:
             self.progress.phase(f"going back on {_count(gone)}")
-            self._each(gone, self.hooked.back, heed=False)
+            self.each(gone, self.hooked.back, heed=False)
 
-    def _settle(self) -> None:
-        self._each([run for run in self.runs if run.status == "lost"], self.hooked.back, heed=False)
-
-    def _each(self, runs: Sequence[HostRun], work: Callable[[HostRun], Any], heed: bool = True) -> None:
+    def each(self, runs: Sequence[HostRun], work: Callable[[HostRun], Any], heed: bool = True) -> None:
+        """work(run) for all of them, as many at once as the policy says."""
         each(runs, work, self.policy.parallel, self.stop, heed)
 
 

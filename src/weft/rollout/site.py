@@ -75,7 +75,17 @@ def _check(env: Layer) -> None:
         raise env.wrong("rollout.keep", "must be 5 or more, and not above 1000")
     if not 0 <= env["rollout.max_errors"] <= 100:
         raise env.wrong("rollout.max_errors", "must be a percentage from 0 to 100")
+    _soak(env)
     _above_zero(env)
+
+
+def _soak(env: Layer) -> None:
+    for key in ("rollout.soak", "rollout.compare.requests", "rollout.compare.errors", "rollout.compare.latency"):
+        if not 0 <= env[key] <= 86400:
+            raise env.wrong(key, "must be 0 or more, and not above 86400")
+    if env["rollout.compare.requests"] and not env["rollout.soak"]:
+        raise env.wrong("rollout.compare.requests", "a canary is compared by what its users got while it soaked, and rollout.soak is 0",
+                        "set for example rollout.soak = 300")
 
 
 def _above_zero(env: Layer) -> None:

@@ -87,8 +87,8 @@ def _traffic(site: Site, rotatelogs: str) -> str:
     """A line for each request of users. GlobalLog, for a CustomLog would switch off the log that others gave the site."""
     log = bounded(rotatelogs, traffic_log(site.app, site.prefix), 3, "1M")
     return f"""\
-# What users get, for the watch after a switch: time in ms, status, slot. At most three files of 1 MiB, rotated without a reload.
-LogFormat "%{{end:msec}}t %>s %{{WEFT_SLOT}}e" weft_traffic
+# What users get, for the watch after a switch: time in ms, status, slot, duration in µs. At most three files of 1 MiB, rotated without a reload.
+LogFormat "%{{end:msec}}t %>s %{{WEFT_SLOT}}e %D" weft_traffic
 GlobalLog "{log}" weft_traffic "expr=reqenv('WEFT_SLOT') =~ /^{site.app}-[ab]$/ && !(%{{HTTP_USER_AGENT}} == 'weft' && -R '127.0.0.0/8')"
 """
 

@@ -12,6 +12,7 @@ DIR/orders.json, a list that is used up from the front:
     {"verb": "observe", "faults": [{"message": "…", "next": "…"}]}
     {"verb": "confirm", "complain": "…", "exit": 1}        write to standard error instead of answering
     {"verb": "activate", "ill": true}                      from now on the site answers 502
+    {"verb": "observe", "window": {"traffic": "…"}}        what is said of the seconds before, where that is asked
 
 DIR/log gets a line a request: its verb, and when it started and ended. DIR/stale: seconds after which the fleet's lock is stale here.
 """
@@ -32,7 +33,7 @@ from weft import __version__
 from weft.errors import FailedUndone, Refused, WeftError, from_json
 from weft.host import fleetlock
 from weft.plan import Plan, Step
-from weft.testing.fake_request import COMMON, VERBS, parse
+from weft.testing.fake_request import COMMON, VERBS, parse, window
 from weft.values import Release
 
 PYTHON = "3.11"
@@ -139,7 +140,7 @@ class FakeEngine:
             if self._live().get("release") != wanted.id:
                 texts = [f"receive {len(missing)} files", f"install {wanted.app} {wanted.version}"]
                 plan = self._plan(wanted.id, [*texts, "switch"]).to_json()
-        return {"state": self.seen(), "faults": faults, "missing": missing, "plan": plan, **way}
+        return {"state": self.seen(), "faults": faults, "missing": missing, "plan": plan, **way, **window(self.request, self.order, (self.prefix / "ill").exists())}
 
     def _can(self, to: str) -> bool:
         return any(g["version"] == to and (g["status"] == "good" or g["number"] == self.state["live"]) for g in self.state["generations"])

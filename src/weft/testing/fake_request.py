@@ -8,7 +8,7 @@ from typing import Any
 from weft.errors import Refused
 
 PROOF = {"manifest", "signature", "index", "index_signature", "version", "force"}
-VERBS = {"setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", "secrets", *PROOF},
+VERBS = {"setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", "secrets", "window", *PROOF},
          "stage": {"release", "base", "files", "lock", "secrets", *PROOF}, "activate": {"generation", "base", "lock"},
          "confirm": {"generation", "lock"}, "revert": {"generation", "lock"}, "rollback": {"to", "base", "force", "lock"}, "verify": set(), "lock": {"lock"}}
 COMMON = {"protocol", "verb", "app", "by", "site"}
@@ -30,3 +30,10 @@ def parse(text: bytes) -> dict[str, Any]:
     if unknown:
         raise Refused(f"{request['verb']} does not know: {', '.join(sorted(unknown))}")
     return request
+
+
+def window(request: dict[str, Any], order: dict[str, Any], ill: bool) -> dict[str, Any]:
+    """What `observe` says of the seconds before, where that was asked. Nobody visits a fake host but as an order says."""
+    if "window" not in request:
+        return {}
+    return {"window": {"health": "status 502: " if ill else "", "traffic": "", "requests": 0, "errors": 0, "took": {}, **order.get("window", {})}}
