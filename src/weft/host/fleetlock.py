@@ -25,15 +25,15 @@ ORDERS = ("stage", "activate", "rollback", "confirm", "revert")
 """The requests that need it; looking never does."""
 MEMORY = 8
 """How many released locks are remembered, for hosts that were not told of their end."""
-ACTS = ("take", "release", "freeze")
-_LOCK, _BEAT = "fleet-lock.json", "fleet-beat.json"
+ACTS = ("take", "release", "freeze", "pause")
+_LOCK, _BEAT, _PAUSE = "fleet-lock.json", "fleet-beat.json", "fleet-pause.json"
 _TOKEN = re.compile(r"[0-9a-f]{8,64}")
 _KEYS = {"number", "token", "why", "env", "act", "after"}
 
 
 @dataclass(frozen=True)
 class Ask:
-    """What an order says of the lock. act: one of ACTS; "release" counts once the order is done.
+    """What an order says of the lock. act: one of ACTS; "release" counts once the order is done, "pause" asks who has it to stand still, and `why` is who asks.
     after: number and token of a lock that the sender has seen released on another host."""
 
     number: int
@@ -47,7 +47,7 @@ class Ask:
 @dataclass(frozen=True)
 class Record:
     """The last lock that this host has seen; number 0: none yet. age: seconds since its last beat. since: UTC, for people only.
-    earlier: number and token of those before it that are known to have been released."""
+    earlier: number and token of those before it that are known to have been released. pause: who asked its rollout to pause, "" for nobody."""
 
     number: int = 0
     token: str = ""
@@ -59,6 +59,7 @@ class Record:
     released: bool = False
     age: float = 0.0
     earlier: Tuple[Tuple[int, str], ...] = ()
+    pause: str = ""
 
     def live(self, stale: float = STALE) -> bool:
         """Whether it is somebody's."""
@@ -88,8 +89,8 @@ def parse(value: Any, verb: str = "") -> Ask | None:
     act = value.get("act", "take")
     if act not in ACTS:
         raise Refused(f"lock: act {act!r} is unknown; known: {', '.join(ACTS)}")
-    if act == "freeze" and verb != "lock":
-        raise Refused(f"lock: {verb} freezes nothing")
+    if act in ("freeze", "pause") and verb != "lock":
+        raise Refused(f"lock: {verb} {act}s nothing")
     return Ask(value["number"], value["token"], _text(value.get("why")), _text(value.get("env")), act, tuple(after) if after else None)
 
 
@@ -141,14 +142,15 @@ def shown(record: Record, stale: float = STALE) -> dict[str, Any]:
 
 def read(place: Path) -> Record:
     """What the host's state directory says. The beat counts for the lock that it is of; one of an earlier boot was as long ago as the boot is."""
-    said, beat = durable.read_json(place / _LOCK), durable.read_json(place / _BEAT)
+    said, beat, pause = durable.read_json(place / _LOCK), durable.read_json(place / _BEAT), durable.read_json(place / _PAUSE)
     if type(said.get("number")) is not int or not isinstance(said.get("at"), (int, float)):
         return Record()
     heard = beat if (beat.get("number"), beat.get("token")) == (said["number"], said.get("token")) else said
     age = boot.now() - heard["at"] if heard.get("boot") == boot.boot_id() and isinstance(heard.get("at"), (int, float)) else boot.now()
     text = {key: str(said.get(key, "")) for key in ("token", "owner", "why", "env", "since")}
     earlier = tuple((each[0], each[1]) for each in said.get("earlier", ()))
-    return Record(said["number"], **text, earlier=earlier, freeze=bool(said.get("freeze")), released=bool(said.get("released") or heard.get("released")), age=max(0.0, age))
+    asked = str(pause.get("by", "")) if (pause.get("number"), pause.get("token")) == (said["number"], said.get("token")) else ""
+    return Record(said["number"], **text, earlier=earlier, pause=asked, freeze=bool(said.get("freeze")), released=bool(said.get("released") or heard.get("released")), age=max(0.0, age))
 
 
 # -- acting ------------------------------------------------------------------------------------------------------------
@@ -208,6 +210,9 @@ def renewed(place: Path, ask: Ask) -> bool:
     """Whether a heartbeat or a release is done already. Neither waits for the host's own lock, which a long stage has; a late beat
     brings no lock back that was released."""
     record = read(place)
+    if ask.act == "pause":  # noted also where that rollout has not come yet: the lock that it takes then is asked already
+        durable.write(place / _PAUSE, json.dumps({"number": ask.number, "token": ask.token, "by": ask.why}), 0o600)
+        return True
     if ask.act == "freeze" or not record.is_of(ask):
         return ask.act == "release"
     if ask.act == "release" and record.freeze:

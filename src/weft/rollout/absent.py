@@ -47,5 +47,6 @@ def judge(job: Job, runs: Sequence[HostRun], gone: Sequence[HostRun], said: dict
     details = {**said, "hosts": {**said["hosts"], **verdict.hosts(gone)}}
     served = f"{verdict.served(runs)}; not known on {', '.join(run.host.name for run in gone)}"
     hint = "the same command again" if plan_only else verdict.onward(job, gone)
-    raise OutcomeUnknown("\n".join(f"left out: {run.error.message}" for run in gone), f"when {'it is' if len(gone) == 1 else 'they are'} up again: {hint}",
+    paused = [f"{said['paused']['text']}; {said['paused']['next']}"] if "paused" in said else []
+    raise OutcomeUnknown("\n".join([*paused, *(f"left out: {run.error.message}" for run in gone)]), f"when {'it is' if len(gone) == 1 else 'they are'} up again: {hint}",
                          f"nothing changed; {served}" if plan_only else served, details)

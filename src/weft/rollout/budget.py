@@ -18,6 +18,7 @@ class Policy:
     """sizes: of the waves.  parallel: hosts at once.  max_fail: hosts that may fail after the first wave, a number or a percentage of all.
 
     min_healthy: how many must serve well, likewise.  on_failure: one of ALL, WAVE and HALT.  soak: seconds that a wave must stay good.
+    pause: after which wave the rollout ends for the time being, 0 for none.
     """
 
     sizes: Sequence[str]
@@ -27,6 +28,7 @@ class Policy:
     on_failure: str = ALL
     soak: float = 0.0
     compare: Tolerance = Tolerance()
+    pause: int = 0
 
     @property
     def watches(self) -> bool:

@@ -20,6 +20,7 @@ from weft.rollout.inventory import Host, Inventory, inventory
 from weft.rollout.payload import Payload
 from weft.rollout.budget import HALT, Policy
 from weft.rollout.compare import Tolerance
+from weft.rollout.pause import wave
 from weft.rollout.run import Progress, Rollout
 from weft.rollout.secrets import Secrets, sources
 from weft.rollout.site import site
@@ -53,8 +54,8 @@ class Environment:
         """What every request to the engine begins with."""
         return {"app": self.app, "by": f"{getpass.getuser()}@{socket.gethostname()}", "site": self.site}
 
-    def job(self, verb: str, version: str = "", to: str = "", force: tuple[str, ...] = (), accept_expired: bool = False, wait: float = 0.0, skip: bool = False) -> Job:
-        """wait: seconds, for the fleet's lock.  skip: hosts that are out of reach. Raises UsageError for a version that is none, Refused for one that is not in the store or not to be believed."""
+    def job(self, verb: str, version: str = "", to: str = "", force: tuple[str, ...] = (), accept_expired: bool = False, wait: float = 0.0, skip: bool = False, on: bool = False) -> Job:
+        """wait: seconds, for the fleet's lock.  skip: hosts that are out of reach.  on: goes on with what was begun. Raises UsageError for a version that is none, Refused for one that is not in the store or not to be believed."""
         def fetched(wanted: str) -> Payload:
             store = self.store
             return Payload(store, self.app, Version(wanted), belief(self.root, store, self.app, force, accept_expired), self.secrets)
@@ -62,11 +63,15 @@ class Environment:
         payload = fetched(version) if verb == "deploy" else None
         lock = FleetLock(" ".join(filter(None, [verb, version or to and f"to {to}"])), self.name, wait)
         return Job(verb, self.request, partial(transport.open, access=self.access), payload, to, self.access.again, force,
-                   fetched if verb == "rollback" else None, lock, self.others, self.hooks, skip, verb == "deploy" and self.policy.watches)
+                   fetched if verb == "rollback" else None, lock, self.others, self.hooks, skip, verb == "deploy" and self.policy.watches, on)
 
     def at_once(self) -> Environment:
         """The same with all hosts in one wave, where a host that fails takes none of the others along: for a way back that is wanted now."""
         return replace(self, policy=replace(self.policy, sizes=("100%",), on_failure=HALT))
+
+    def paused(self, after: str) -> Environment:
+        """The same with a pause after that wave, "canary" or a number, 0 for none. Raises UsageError."""
+        return replace(self, policy=replace(self.policy, pause=wave(after)))
 
     def rollout(self, job: Job, progress: Progress) -> Rollout:
         return Rollout(self.hosts, job, self.policy, progress)
@@ -97,5 +102,9 @@ def load(root: Path, env: str = "", limit: str = "", fabric_config: Any = None, 
 
 
 def _policy(layer: Any) -> Policy:
+    try:
+        pause = wave(layer["rollout.pause"])
+    except UsageError as error:
+        raise layer.wrong("rollout.pause", error.message, error.hint) from None
     values = [layer[f"rollout.{name}"] for name in ("waves", "parallel", "max_fail", "min_healthy", "on_failure", "soak")]
-    return Policy(*values, Tolerance(*(layer[f"rollout.compare.{name}"] for name in ("requests", "errors", "latency"))))
+    return Policy(*values, Tolerance(*(layer[f"rollout.compare.{name}"] for name in ("requests", "errors", "latency"))), pause)

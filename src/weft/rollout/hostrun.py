@@ -32,7 +32,7 @@ class Job:
     to: a rollback's version, "" for the one before.  force: marks to overlook.  store: gives a version's payload, where a host that
     goes back has it no more.  again: what a command in a hint repeats, such as " --env staging".  lock: the fleet's.
     others: hosts of the environment that are out of scope.  hooks: the environment's own commands.  skip: go on without hosts that are out of reach.
-    watched: whether hosts are looked at after their waves, which their engines must know.
+    watched: whether hosts are looked at after their waves, which their engines must know.  on: goes on with what was begun.
     """
 
     verb: str
@@ -48,6 +48,7 @@ class Job:
     hooks: Hooks = Hooks()
     skip: bool = False
     watched: bool = False
+    on: bool = False
 
     @property
     def site(self) -> dict[str, Any]:
@@ -99,6 +100,9 @@ class HostRun:
         self.source, self.target = said.get("from", self.source), said.get("to", self.target)
         self.plan = Plan.from_json(said["plan"]) if said["plan"] else None
         self.status = "planned" if self.plan else "current"
+        ready = ready_for(self.plan) if self.plan and self.job.on else None
+        if ready is not None:
+            self.generation, self.status = ready, "staged"
 
     def _wish(self) -> dict[str, Any]:
         if self.job.verb == "rollback" and not self.fetches:
@@ -279,3 +283,9 @@ def serves(state: dict[str, Any]) -> str:
     if state.get("adopted") and live.get("number") == 0:
         return f"the site before weft ({state['adopted']})"
     return live["version"] if live.get("number") else "nothing yet" if state else "unknown"
+
+
+def ready_for(plan: Plan) -> int | None:
+    """The generation that a plan would activate as it is staged already, by its settings too; None where anything is to be made first."""
+    made = {step.kind for step in plan.steps} & {"fetch", "tools", "layer", "release", "generation"}
+    return next((step.args.get("generation") for step in plan.steps if step.kind == "check"), None) if not made else None

@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Any, Callable, Iterable, Protocol, Sequence
 
 from weft.errors import FailedUndone, Refused, WeftError
-from weft.rollout import absent, budget, heartbeat, hooked, soak, verdict
+from weft.rollout import absent, budget, heartbeat, hooked, pause, soak, verdict
 from weft.rollout.budget import Policy
 from weft.rollout.hooked import Hooked
 from weft.rollout.hookrun import HookFailed
 from weft.rollout.hostrun import HostRun, Job
-from weft.rollout.inventory import Host, waves
+from weft.rollout.inventory import Host
 from weft.rollout.pool import Stop, each
 
 
@@ -43,6 +43,7 @@ class Rollout:
         self.begun = False  # whether any host may have been changed
         self.settled = False  # whether all are what is wanted already
         self.absent: list[HostRun] = []  # those that were left out
+        self.paused: pause.Paused | None = None
 
     def run(self, plan_only: bool = False) -> dict[str, Any]:
         """The result for `--json`. Raises the error that the exit code comes from.
@@ -65,6 +66,9 @@ class Rollout:
         return absent.judge(self.job, self.runs, self.absent, said, plan_only)
 
     def _judged(self) -> dict[str, Any]:
+        if self.paused and pause.clean(self.runs):
+            said = {"hosts": verdict.hosts(self.runs), "paused": pause.told(self.job, self.runs, self.paused)}
+            return {**said, "warnings": self.hooked.warnings} if self.hooked.warnings else said
         try:
             said = verdict.judge(self.job, self.runs, self.hooked.trouble)
         except WeftError as error:
@@ -84,7 +88,7 @@ class Rollout:
         if plan_only:
             return
         with heartbeat.kept(self):
-            if any(run.fetches for run in self.todo):
+            if self.unstaged:
                 self._hook("before_stage", Refused, "nothing changed")
                 self.begun = True
                 self.stage()
@@ -106,6 +110,11 @@ class Rollout:
     def todo(self) -> list[HostRun]:
         """The hosts that are not yet what is wanted."""
         return [run for run in self.runs if run.status != "current"]
+
+    @property
+    def unstaged(self) -> list[HostRun]:
+        """Those that get the release, and are not ready for it."""
+        return [run for run in self.todo if run.fetches and run.status != "staged"]
 
     def observe(self, plan_only: bool = False) -> None:
         """All hosts at once. Raises one error with all faults of all hosts, and of the release in its store."""
@@ -152,7 +161,7 @@ class Rollout:
 
     def stage(self) -> None:
         """All hosts at once; what is served does not change. Raises if one of them is not ready."""
-        fetching = [run for run in self.todo if run.fetches]
+        fetching = self.unstaged
         self.progress.phase(f"staging on {_count(fetching)}")
         self.each(fetching, self.hooked.stage)
         for again in heartbeat.contest(self, fetching):
@@ -163,15 +172,16 @@ class Rollout:
 
     def switch(self) -> None:
         """Wave after wave; when a budget is spent, the policy says which of those that were switched go back."""
-        cut = waves([run.host for run in budget.ordered(self.todo)], self.policy.sizes)
+        cut, of = pause.rest(self.job, self.runs, self.policy.sizes)
         by_host, healthy = {run.host: run for run in self.runs}, sum(map(budget.well, self.runs))
-        for n, wave in enumerate(cut, 1):
-            names = ", ".join(host.name for host in wave)
-            self.progress.phase(f"wave {n} of {len(cut)}: {names}" + (" (canary)" if n == 1 and len(cut) > 1 else ""))
-            self.job.lock.ending(len(wave) if n == len(cut) and not self.job.hooks.commands and not soak.needed(self) else 0)
-            if why := self._wave([by_host[host] for host in wave], n, healthy):
-                return self.back([by_host[host] for host in wave], why)
-            if self.stop:
+        for n, hosts in cut:
+            wave, names = [by_host[host] for host in hosts], ", ".join(host.name for host in hosts)
+            self.progress.phase(f"wave {n} of {of}: {names}" + (" (canary)" if n == 1 and of > 1 else ""))
+            self.job.lock.ending(len(wave) if n == of and not self.job.hooks.commands and not soak.needed(self) else 0)
+            if why := self._wave(wave, n, healthy):
+                return self.back(wave, why)
+            self.paused = pause.due(self.job, wave, n, of, self.policy.pause)
+            if self.stop or self.paused:
                 return
         if trouble := self.hooked.after_switch():
             self.back(self.runs, trouble.message)

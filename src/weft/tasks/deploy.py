@@ -11,13 +11,13 @@ from typing import Any
 from invoke import Collection, task
 
 from weft.errors import Refused, UsageError
-from weft.tasks import lock as locks, shell
+from weft.tasks import lock as locks, promote as promotes, shell
+from weft.tasks.roll import PAUSE, SKIP, roll
 from weft.tasks.scope import ENV, EXCLUDE, JSON, LIMIT, load, seconds
 from weft.values import Version
 
 LOCK_WAIT = "seconds to wait for somebody else's rollout or freeze to end (default: not at all)"
 VERSION = "the version to deploy, as it was released"
-SKIP = "go on without hosts that are out of reach; they are named, and the exit code is 6"
 PLAN = "show every host's plan and change nothing"
 OVERRIDES = {"force_yanked": "deploy a version all the same that was taken back (inv yank)",
              "force_bad": "deploy a version all the same that is marked bad",
@@ -42,34 +42,18 @@ def _newest(environment: Any) -> str:
         return f"not readable ({error.message})"
 
 
-def _roll(environment: Any, job: Any, plan: bool, json: bool) -> dict[str, Any]:
-    """Run it, and print the summary whatever it comes to, once any host may have been changed."""
-    from weft.rollout import show, tables
-    progress = show.progress(json)
-    rollout = environment.rollout(job, progress)
-    try:
-        with progress:
-            said = rollout.run(plan_only=plan)
-    finally:
-        if rollout.begun and not json:
-            print("\n".join(["", *tables.summary([*rollout.runs, *rollout.absent])]), flush=True)
-        elif rollout.settled and not json:
-            print("\n".join(tables.plan_lines(rollout.runs)), flush=True)
-    secrets = {"secrets": environment.secrets.shown()} if plan and environment.secrets.sources else {}
-    return {"app": environment.app, "env": environment.name, "verb": "plan" if plan else job.verb, **secrets, **said}
-
-
-@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, "lock_wait": LOCK_WAIT, "skip_unreachable": SKIP, **OVERRIDES})
+@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, "lock_wait": LOCK_WAIT, "skip_unreachable": SKIP, "pause_after": PAUSE, **OVERRIDES})
 @shell.command
-def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False, force_yanked=False, force_bad=False,
+def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False, pause_after="", force_yanked=False, force_bad=False,
            accept_expired=False):
     """Bring a released version to the hosts: stage everywhere, switch in waves, confirm, or go back."""
     if version:
         Version(version)
     wait = seconds(lock_wait, "--lock-wait")
     environment = load(c, env, limit, exclude)
+    environment = environment.paused(pause_after) if pause_after else environment
     wanted = _version(version, "deploy", lambda: _newest(environment))
-    return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable), plan or c.config.run.dry, json)
+    return roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable), plan or c.config.run.dry, json)
 
 
 @task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON, "skip_unreachable": SKIP, **OVERRIDES})
@@ -80,7 +64,7 @@ def plan(c, version="", env="", limit="", exclude="", json=False, skip_unreachab
         Version(version)
     environment = load(c, env, limit, exclude)
     wanted = _version(version, "plan", lambda: _newest(environment))
-    return _roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, skip=skip_unreachable), True, json)
+    return roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, skip=skip_unreachable), True, json)
 
 
 @task(auto_shortflags=False, help={"to": "a version (default: the good one before)", "env": ENV, "fast": "all hosts at once; one that fails takes none of the others along",
@@ -94,7 +78,7 @@ def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, jso
     wait = seconds(lock_wait, "--lock-wait")
     environment = load(c, env, limit, exclude)
     environment = environment.at_once() if fast else environment
-    return _roll(environment, environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable), plan or c.config.run.dry, json)
+    return roll(environment, environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable), plan or c.config.run.dry, json)
 
 
 @task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})
@@ -194,4 +178,4 @@ def _confirm(seen: Any, yes: bool, again: str) -> None:
         raise Refused(f"{seen.host}: its key was not kept", hint)
 
 
-ns = Collection(deploy, plan, rollback, status, history, verify, setup, trust, *locks.TASKS)
+ns = Collection(deploy, plan, rollback, status, history, verify, setup, trust, *locks.TASKS, *promotes.TASKS)

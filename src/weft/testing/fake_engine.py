@@ -33,7 +33,7 @@ from weft import __version__
 from weft.errors import FailedUndone, Refused, WeftError, from_json
 from weft.host import fleetlock
 from weft.plan import Plan, Step
-from weft.testing.fake_request import COMMON, VERBS, parse, window
+from weft.testing.fake_request import COMMON, VERBS, parse, ready_plan, window
 from weft.values import Release
 
 PYTHON = "3.11"
@@ -139,7 +139,7 @@ class FakeEngine:
             missing = self._missing(wanted)
             if self._live().get("release") != wanted.id:
                 texts = [f"receive {len(missing)} files", f"install {wanted.app} {wanted.version}"]
-                plan = self._plan(wanted.id, [*texts, "switch"]).to_json()
+                plan = (ready_plan(self.state, self.prefix.name, wanted.id) or self._plan(wanted.id, [*texts, "switch"])).to_json()
         return {"state": self.seen(), "faults": faults, "missing": missing, "plan": plan, **way, **window(self.request, self.order, (self.prefix / "ill").exists())}
 
     def _can(self, to: str) -> bool:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from weft.errors import Refused
+from weft.plan import Plan, Step
 
 PROOF = {"manifest", "signature", "index", "index_signature", "version", "force"}
 VERBS = {"setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", "secrets", "window", *PROOF},
@@ -37,3 +38,10 @@ def window(request: dict[str, Any], order: dict[str, Any], ill: bool) -> dict[st
     if "window" not in request:
         return {}
     return {"window": {"health": "status 502: " if ill else "", "traffic": "", "requests": 0, "errors": 0, "took": {}, **order.get("window", {})}}
+
+
+def ready_plan(state: dict[str, Any], host: str, release: str) -> Plan | None:
+    """The plan of a host that has a release staged, as the real engine makes it; None where it has not."""
+    found = next((each for each in state["generations"] if (each["release"], each["status"], each["previous"]) == (release, "staged", state["live"])), None)
+    steps = (Step("check", "import the application", {"generation": found["number"]}), Step("flip", "switch", commit=True)) if found else ()
+    return Plan(host, str(state["live"]), release, steps) if found else None
