@@ -3,7 +3,7 @@
 import pytest
 
 from tests.rollout.test_freeze import hosts  # noqa: F401
-from weft.errors import NeedsHands, OutcomeUnknown, Refused, UsageError
+from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, UsageError
 from weft.rollout import onward, pause
 from weft.rollout.hostrun import HostRun, Job
 from weft.rollout.inventory import Host
@@ -128,7 +128,7 @@ def test_a_host_that_was_out_of_its_scope_stays_as_it_is(hosts, yard):  # noqa: 
 def test_resumed_after_an_interruption_before_the_canary(hosts, yard):  # noqa: F811
     yard.fresh("1.0")
     yard.order("web1", {"verb": "activate", "error": {"error": "refused", "message": "the door is shut"}})
-    with pytest.raises(Refused, match="the door is shut"):
+    with pytest.raises(FailedUndone, match="the door is shut"):
         hosts(ALL).rollout("deploy", "1.1").run()
     with pytest.raises(Refused, match="no host serves 1.1 yet"):
         goes_on(hosts(ALL))
