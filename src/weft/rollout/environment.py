@@ -11,7 +11,7 @@ from typing import Any
 
 from weft.config import load as config
 from weft.errors import UsageError
-from weft.rollout import transport
+from weft.rollout import marks, transport
 from weft.rollout.belief import belief
 from weft.rollout.fleetlock import FleetLock
 from weft.rollout.hooks import Hooks, hooks
@@ -63,7 +63,8 @@ class Environment:
         payload = fetched(version) if verb == "deploy" else None
         lock = FleetLock(" ".join(filter(None, [verb, version or to and f"to {to}"])), self.name, wait)
         return Job(verb, self.request, partial(transport.open, access=self.access), payload, to, self.access.again, force,
-                   fetched if verb == "rollback" else None, lock, self.others, self.hooks, skip, verb == "deploy" and self.policy.watches, on)
+                   fetched if verb == "rollback" else None, lock, self.others, self.hooks, skip, verb == "deploy" and self.policy.watches, on,
+                   (lambda bad, why: marks.mark(self.root, payload.store, self.app, bad, why)) if payload else None)
 
     def at_once(self) -> Environment:
         """The same with all hosts in one wave, where a host that fails takes none of the others along: for a way back that is wanted now."""

@@ -33,6 +33,7 @@ class Job:
     goes back has it no more.  again: what a command in a hint repeats, such as " --env staging".  lock: the fleet's.
     others: hosts of the environment that are out of scope.  hooks: the environment's own commands.  skip: go on without hosts that are out of reach.
     watched: whether hosts are looked at after their waves, which their engines must know.  on: goes on with what was begun.
+    mark: marks a version bad in the store, for a reason; whether it could be.
     """
 
     verb: str
@@ -49,6 +50,7 @@ class Job:
     skip: bool = False
     watched: bool = False
     on: bool = False
+    mark: Callable[[str, str], bool] | None = None
 
     @property
     def site(self) -> dict[str, Any]:

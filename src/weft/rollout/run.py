@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Callable, Iterable, Protocol, Sequence
 
 from weft.errors import FailedUndone, Refused, WeftError
-from weft.rollout import absent, budget, heartbeat, hooked, pause, soak, verdict
+from weft.rollout import absent, budget, heartbeat, hooked, marks, pause, soak, verdict
 from weft.rollout.budget import Policy
 from weft.rollout.hooked import Hooked
 from weft.rollout.hookrun import HookFailed
@@ -72,6 +72,7 @@ class Rollout:
         try:
             said = verdict.judge(self.job, self.runs, self.hooked.trouble)
         except WeftError as error:
+            marks.after(self, error)
             raise self.hooked.told(absent.told(error, self.absent))
         return {**said, "warnings": self.hooked.warnings} if self.hooked.warnings else said
 
