@@ -123,6 +123,20 @@ def test_what_was_released_is_remembered_after_the_next_one_and_a_late_beat_does
     assert fleetlock.renewed(tmp_path, Ask(1, ANN, act="release")) and fleetlock.read(tmp_path).token == BOB
 
 
+def test_a_pause_is_asked_of_one_rollout_and_takes_or_renews_nothing(tmp_path, clock):
+    asks = Ask(2, ANN, "bob@desk", act="pause")
+    assert fleetlock.renewed(tmp_path, asks) and fleetlock.read(tmp_path) == Record()
+    order(tmp_path, lock=Ask(1, EVE))
+    order(tmp_path, "confirm", Ask(1, EVE, act="release"))
+    assert fleetlock.read(tmp_path).pause == ""
+    order(tmp_path, lock=Ask(2, ANN))
+    clock.ahead = 10
+    assert fleetlock.renewed(tmp_path, asks) and fleetlock.shown(fleetlock.read(tmp_path))["pause"] == "bob@desk"
+    assert fleetlock.read(tmp_path).age >= 10 and fleetlock.read(tmp_path).owner == "ann@x"
+    with pytest.raises(Refused, match="lock: activate pauses nothing"):
+        fleetlock.parse({"number": 2, "token": ANN, "act": "pause"}, "activate")
+
+
 def test_an_order_that_fails_releases_nothing(tmp_path):
     with pytest.raises(RuntimeError):
         with fleetlock.order(tmp_path, SimpleNamespace(verb="confirm", lock=Ask(1, ANN, act="release"), by="a", here=False), print):
