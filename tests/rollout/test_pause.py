@@ -178,3 +178,20 @@ def test_a_failure_within_the_budget_is_told_before_the_pause(quick, yard):
     with pytest.raises(NeedsHands, match="web2: the application failed to start"):
         env.rollout("deploy", "1.1").run()
     assert serving(yard) == ["1.1", "1.0", "1.0", "1.0"]
+
+
+@SLOW
+def test_the_hooks_are_those_of_one_deploy(hosts, quick, yard, tmp_path, monkeypatch):  # noqa: F811
+    def said(word):
+        return f'["sh", "-c", "echo {word} $WEFT_HOST >> {tmp_path}/said"]'
+    more = f'[hooks]\nbefore_switch = {said("migrate")}\nafter_switch = {said("switched")}\nafter_deploy = {said("done")}\n[hooks.host]\nafter_deploy = {said("seen")}\n'
+    yard.fresh("1.0")
+    env = quick("web1,web2", more)
+    env.env = env.env.paused("1")
+    env.rollout("deploy", "1.1").run()
+    assert (tmp_path / "said").read_text().split() == ["migrate"]
+    monkeypatch.setattr(yard, "configure", lambda *words: None)
+    _begun, rollout = goes_on(hosts("web1,web2"))
+    rollout.run()
+    *lines, last = (tmp_path / "said").read_text().splitlines()
+    assert lines[:2] == ["migrate", "switched"] and sorted(lines[2:]) == ["seen web1", "seen web2"] and last == "done"

@@ -20,9 +20,11 @@ from weft.rollout.pool import Stop, each
 
 
 class Hooked:
-    """One rollout's. warnings: what failed where nothing could be undone, in words."""
+    """One rollout's. warnings: what failed where nothing could be undone, in words.  on: it goes on with what was begun, so that hosts which are
+    there already are its own too."""
 
-    def __init__(self, plan: Hooks, runs: Sequence[HostRun], verb: str, progress: Any, stop: Stop):
+    def __init__(self, plan: Hooks, runs: Sequence[HostRun], verb: str, progress: Any, stop: Stop, on: bool = False):
+        self.on = on
         self.plan, self.runs, self.verb, self.progress, self.stop = plan, runs, verb, progress, stop
         self.warnings: list[str] = []
         self.trouble: WeftError | None = None
@@ -65,7 +67,8 @@ class Hooked:
         if self._back:
             self._gently(lambda: self.once("on_rollback", "failed", heed=False))
         elif not self.stop and switched and all(run.status in ("switched", "current") for run in self.runs):
-            each(switched, lambda run: self._gently(lambda: self._host(run, "after_deploy")), len(switched), self.stop)
+            done = list(self.runs) if self.on else switched
+            each(done, lambda run: self._gently(lambda: self._host(run, "after_deploy")), len(done), self.stop)
             self._gently(lambda: self.once("after_deploy", "switched"))
 
     # -- once a host ---------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ class Rollout:
         self.stop = Stop(lambda: progress.phase("interrupted: nothing new is started, what is in flight is finished "
                                                 "(again: leave at once)"))
         self.runs = [HostRun(host, job, progress.host) for host in hosts]
-        self.hooked = Hooked(job.hooks, self.runs, job.verb, progress, self.stop)
+        self.hooked = Hooked(job.hooks, self.runs, job.verb, progress, self.stop, job.on)
         self.begun = False  # whether any host may have been changed
         self.settled = False  # whether all are what is wanted already
         self.absent: list[HostRun] = []  # those that were left out
@@ -93,7 +93,7 @@ class Rollout:
                 self._hook("before_stage", Refused, "nothing changed")
                 self.begun = True
                 self.stage()
-            if not self.stop:
+            if not self.stop and not (self.job.on and len(self.todo) < len(self.runs)):  # else it ran before the canary, such as a migration
                 self._hook("before_switch", FailedUndone, "no host was switched")
             self.begun = True
             if not self.stop:

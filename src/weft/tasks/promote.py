@@ -55,7 +55,7 @@ def _on(environment: Any, unserved: bool, pause_after: str, skip: bool, wait: fl
     environment, begun = onward.found(environment, unserved, skip)
     if not json:
         print(f"going on with {begun.said()}", flush=True)
-    return roll(environment, environment.job("deploy", begun.version, wait=wait, skip=skip, on=True), False, json)
+    return {**roll(environment, environment.job("deploy", begun.version, wait=wait, skip=skip, on=True), False, json), "begun": begun._asdict()}
 
 
 TASKS = (promote, pause, resume)
