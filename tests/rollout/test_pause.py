@@ -2,10 +2,12 @@
 
 import pytest
 
+from tests.host.conftest import host  # noqa: F401
 from tests.rollout.test_freeze import hosts  # noqa: F401
 from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, UsageError
+from weft.plan import Plan
 from weft.rollout import onward, pause
-from weft.rollout.hostrun import HostRun, Job
+from weft.rollout.hostrun import HostRun, Job, ready_for
 from weft.rollout.inventory import Host
 from weft.rollout.pause import Paused
 from weft.rollout.show import Silent
@@ -195,3 +197,16 @@ def test_the_hooks_are_those_of_one_deploy(hosts, quick, yard, tmp_path, monkeyp
     rollout.run()
     *lines, last = (tmp_path / "said").read_text().splitlines()
     assert lines[:2] == ["migrate", "switched"] and sorted(lines[2:]) == ["seen web1", "seen web2"] and last == "done"
+
+
+@SLOW
+def test_a_real_host_says_what_it_has_staged_with_these_settings(host):  # noqa: F811
+    release, content = host.release("1.0")
+
+    def ready():
+        return ready_for(Plan.from_json(host.ok("observe", release=release.to_json())["plan"]))
+    assert ready() is None
+    number = host.stage(release, content)[1]["result"]["generation"]
+    assert ready() == number
+    host.site["settings"] = {"shop": {"colour": "blue"}}
+    assert ready() is None

@@ -8,11 +8,14 @@ import threading
 
 import pytest
 
-from weft.errors import FailedUndone, Interrupted, NeedsHands, OutcomeUnknown, Refused, UsageError
+from tests.host.conftest import host  # noqa: F401
+from weft.errors import FailedUndone, Interrupted, NeedsHands, OutcomeUnknown, Refused, UsageError, from_json
 from weft.rollout import hostrun, soak
+from weft.rollout.budget import Policy
 from weft.rollout.hostrun import HostRun, Job
 from weft.rollout.inventory import Host
-from weft.rollout.show import Plain
+from weft.rollout.run import Rollout
+from weft.rollout.show import Plain, Silent
 from weft.rollout.soak import Watched
 
 GOOD = {"health": "", "traffic": "", "requests": 0, "errors": 0, "took": {}}
@@ -124,3 +127,50 @@ def test_an_engine_that_knows_no_window_says_so_before_anything_changes(watched)
 def test_a_comparison_without_a_soak_has_no_sense(quick):
     with pytest.raises(UsageError, match="rollout.soak is 0"):
         quick(more="[rollout.compare]\nrequests = 10\n")
+
+
+class Goods:
+    """A release for one host, as a Payload would bring it."""
+
+    def __init__(self, release, content):
+        self.release, self.content = release, content
+
+    def wish(self):
+        return {"release": self.release.to_json()}
+
+    def announce(self, missing):
+        return [{"sha256": digest, "size": len(self.content[digest])} for digest in missing]
+
+    def streams(self, missing):
+        return [io.BytesIO(self.content[digest]) for digest in missing]
+
+    def verify(self):
+        pass
+
+    def lacking(self, missing):
+        return []
+
+
+@SLOW
+def test_a_real_host_that_turns_bad_after_its_confirmation_goes_back(host, monkeypatch):  # noqa: F811
+    class Sicken(Silent):
+        def phase(self, text):
+            if text.startswith("watching"):
+                (host.prefix / "sick").touch()
+
+    class Reached:
+        def exec(self, request, files=(), on_event=None, limit=0.0):
+            code, last, _events = host.call(request.pop("verb"), [file.read() for file in files], **request)
+            if code:
+                raise from_json(last["error"])
+            return last["result"]
+
+        def close(self):
+            pass
+    monkeypatch.setattr(soak, "EVERY", 0.2)
+    assert host.deploy(*host.release("1.0"))[0] == 0
+    goods = Goods(*host.release("1.1", inside=f'if os.path.exists("{host.prefix}/sick"): raise RuntimeError("sick")'))
+    job = Job("deploy", {"app": "shop", "by": "tester@here", "site": host.site}, lambda _: Reached(), goods, watched=True)
+    with pytest.raises(FailedUndone, match=r"web1: (status 500|GET /|\d+ of \d+ requests).* \(\d+ s after the wave\)") as caught:
+        Rollout([Host("web1")], job, Policy(("1",), soak=30.0), Sicken()).run()
+    assert caught.value.effect == "1.0 is served on web1" and host.version() == "1.0"

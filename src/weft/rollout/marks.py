@@ -5,6 +5,7 @@ The mark is that of `inv yank`: a note beside the release that only adds, and th
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -31,6 +32,7 @@ def mark(root: Path, store: Any, app: str, version: str, why: str) -> bool:
     """Mark it. Whether there is an index that could say so. Raises a WeftError where the store takes nothing, or nobody here may sign."""
     from weft.index import remembered
     from weft.release import indexing, sign
+    from weft.simple import static
     project = config.project(root)
     if not store.index(app):
         return False
@@ -39,6 +41,9 @@ def mark(root: Path, store: Any, app: str, version: str, why: str) -> bool:
         raise Refused(*fault)
     store.mark(app, version, WORD, why)
     indexing.renew(shelf, {version: {WORD: why}})
+    with contextlib.suppress(WeftError):  # what pip sees; `inv index` mends it
+        if store.pages():
+            static.build(store)
     return True
 
 
