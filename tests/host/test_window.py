@@ -40,4 +40,3 @@ def test_what_users_of_a_real_server_got(host):
             break
     assert (said["health"], said["traffic"], said["requests"], said["errors"]) == ("", "", 2, 0)
     assert sum(said["took"].values()) == 2 and max(map(int, said["took"])) >= window.duration(300)
-    assert "window" not in host.ok("observe", release=None)
