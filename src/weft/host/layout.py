@@ -93,6 +93,11 @@ class Layout:
         return self.allowed_signers.with_name("revoked_signers")
 
     @property
+    def run_allowed(self) -> Path:
+        """By which root allows `fab run` on a host that takes signed releases only."""
+        return self.allowed_signers.with_name("run_allowed")
+
+    @property
     def index_serial(self) -> Path:
         """The last index of releases that was believed."""
         return self.state / "index-serial"

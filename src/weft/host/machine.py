@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import json
 import os
 import time
@@ -17,7 +18,7 @@ from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, WeftE
 from weft.host import audit, decide, fingerprint, fleetlock, goback, health, kept, lock, recover, room, secrets, settings, setup, stage, switch, trial, trust, window
 from weft.host.observe import host_faults, observe
 from weft.host.prune import prune
-from weft.host.request import Request
+from weft.host.request import ELSEWHERE, Request
 from weft.host.state import Fault, HostState
 from weft.host.work import Work
 from weft.journal import Journal
@@ -40,7 +41,8 @@ class Machine:
         """The result of the request's verb. A disk that is full or broken is no bug; what it left is said."""
         try:
             with self.disk_told(self.request.verb):
-                return getattr(self, self.request.verb)()
+                module = ELSEWHERE.get(self.request.verb, ("",))[0]
+                return importlib.import_module(module).answer(self) if module else getattr(self, self.request.verb)()
         except Exception as error:
             self.clean(error)
             raise

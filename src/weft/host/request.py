@@ -18,11 +18,14 @@ _COMMON = {"protocol", "verb", "app", "by", "site"}
 # What a deploy may choose for itself. The rest decides what root runs and where: only `setup` may change it, and `setup` is
 # not reached through the sudo rule.
 FREE = {"health", "variant", "settings", "watch", "max_errors", "confirm", "keep"}
+ELSEWHERE: dict[str, tuple[str, set[str]]] = {"logs": ("weft.host.logs", {"lines", "follow", "errors"}), "run": ("weft.host.command", {"argv", "timeout"}),
+                                              "undeploy": ("weft.host.undeploy", {"purge", "lock"})}
+"""Verbs that a module of their own answers, imported only for them, and their keys."""
 VERBS = {
     "setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", "secrets", "window", *trust.KEYS},
     "stage": {"release", "base", "files", "lock", "secrets", *trust.KEYS},
     "activate": {"generation", "base", "lock"}, "confirm": {"generation", "lock"}, "revert": {"generation", "lock"}, "rollback": {"to", "base", "force", "lock"},
-    "verify": set(), "lock": {"lock"},
+    "verify": set(), "lock": {"lock"}, **{verb: keys for verb, (_module, keys) in ELSEWHERE.items()},
 }
 
 
@@ -49,6 +52,7 @@ class Request:
     window: float = 0.0
     here: bool = False  # typed by root on the host itself
     secrets: secrets.Given | str = field(default_factory=dict)
+    words: dict[str, Any] = field(default_factory=dict)  # of a verb that is answered elsewhere, for its module to check
 
     def need_release(self) -> Release:
         if self.release is None:
@@ -99,7 +103,7 @@ def parse(said: Any, prefix: str, stream: BinaryIO | None = None, may_set_up: bo
                    _number(said, "base", None), _number(said, "generation", -1), to, _files(said.get("files", []), release),
                    stream, str(said.get("deploy_user", "root")), str(said.get("authorized_key", "")), differs,
                    proof, (said.get("allowed_signers", ""), said.get("revoked_signers", "")), lock, window.parse(said.get("window")),
-                   secrets=secrets.parse(said.get("secrets")))
+                   secrets=secrets.parse(said.get("secrets")), words={key: said[key] for key in ELSEWHERE.get(verb, ("", set()))[1] & set(said)})
 
 
 def as_set_up(layout: Layout, said: Any) -> tuple[Any, tuple[str, ...]]:

@@ -62,5 +62,8 @@ class Channel(Protocol):
         changed there; OutcomeUnknown where the connection was lost, or the time was up, before the last line.
         """
 
+    def hang_up(self) -> None:
+        """From another thread: nobody listens to what is under way any more, and the engine ends it; never raises."""
+
     def close(self) -> None:
         """End the connection; never raises."""

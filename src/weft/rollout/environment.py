@@ -54,8 +54,12 @@ class Environment:
         """What every request to the engine begins with."""
         return {"app": self.app, "by": f"{getpass.getuser()}@{socket.gethostname()}", "site": self.site}
 
+    def request_of(self, host: Host) -> dict[str, Any]:
+        """The same for one host."""
+        return self.request
+
     def job(self, verb: str, version: str = "", to: str = "", force: tuple[str, ...] = (), accept_expired: bool = False, wait: float = 0.0, skip: bool = False, on: bool = False) -> Job:
-        """wait: seconds, for the fleet's lock.  skip: hosts that are out of reach.  on: goes on with what was begun. Raises UsageError for a version that is none, Refused for one that is not in the store or not to be believed."""
+        """wait: seconds, for the fleet's lock. skip: hosts that are out of reach. on: goes on with what was begun. Raises UsageError for a version that is none, Refused for one that is not in the store or not to be believed."""
         def fetched(wanted: str) -> Payload:
             store = self.store
             return Payload(store, self.app, Version(wanted), belief(self.root, store, self.app, force, accept_expired), self.secrets)

@@ -20,11 +20,13 @@ class LocalChannel:
 
     def __init__(self, host: Host, access: Access):
         self.host, self.access, self.user = host, access, getpass.getuser()
+        self._process: subprocess.Popen[bytes] | None = None
 
     def exec(self, request: dict[str, Any], files: Iterable[BinaryIO] = (), on_event: Event | None = None,
              limit: float = 900.0) -> dict[str, Any]:
         answer = Answer(self.host.name, on_event)
         with self._start() as process:
+            self._process = process
             feeder = Feeder(process.stdin.write, process.stdin.close, line(request), files)
             listener = threading.Thread(target=_drain, args=(process.stderr, answer.complain), daemon=True)
             listener.start()
@@ -51,6 +53,11 @@ class LocalChannel:
         except OSError as error:
             raise Refused(f"{self.host.name}: {self.access.python} cannot be started: {error.strerror}",
                           "give the right `python` in the environment") from None
+
+    def hang_up(self) -> None:
+        """The engine is told by a signal: it ends what it has started."""
+        if self._process:
+            self._process.terminate()
 
     def close(self) -> None:
         """Nothing is kept open."""

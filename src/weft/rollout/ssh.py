@@ -58,6 +58,9 @@ class SSHChannel:
         feeder.check()
         return answer.result(exit, self.user, setup)
 
+    def hang_up(self) -> None:
+        self.close()
+
     def close(self) -> None:
         for link in reversed(list(links(self.connection))):
             try:

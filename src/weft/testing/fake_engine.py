@@ -34,13 +34,15 @@ from weft.errors import FailedUndone, Refused, WeftError, from_json
 from weft.host import fleetlock
 from weft.plan import Plan, Step
 from weft.testing.fake_request import COMMON, VERBS, parse, ready_plan, window
+from weft.testing.fake_state import go_back, record
+from weft.testing.fake_talk import Talk
 from weft.values import Release
 
 PYTHON = "3.11"
 """Of every host."""
 
 
-class FakeEngine:
+class FakeEngine(Talk):
     """One host. prefix: its directory, made if it is not there."""
 
     def __init__(self, prefix: Path, stream: BinaryIO, say: Any):
@@ -55,6 +57,9 @@ class FakeEngine:
         self.request = parse(self.stream.readline())
         self.order = self._order(self.request["verb"])
         self._trouble("before")
+        if self.request["verb"] in ("logs", "run"):
+            self.state = self._load()
+            return self.logs() if self.request["verb"] == "logs" else self.command(self._live()["version"] if self.state["live"] else "")
         asked, stale = self._asked()
         if asked.verb == "lock" and fleetlock.renewed(self.prefix, asked.lock):
             return self.lock()
@@ -263,19 +268,6 @@ class FakeEngine:
                 "slots": {"a": self.state["live"]} if self.state["set_up"] else {}, "answers": answers,
                 "generations": self.state["generations"], "drift": [], "pins": {}, "adopted": "", "disk_free": 1 << 30, "python": PYTHON,
                 "lock": self._lock()}
-
-
-def record(number: int, release: str, version: str, status: str, by: str, previous: int) -> dict[str, Any]:
-    return {"number": number, "release": release, "version": version, "settings": "", "status": status, "by": by,
-            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "previous": previous, "note": ""}
-
-
-def go_back(state: dict[str, Any], note: str) -> None:
-    trial = state["trial"]
-    for each in state["generations"]:
-        if each["number"] == trial["generation"]:
-            each.update(status="bad", note=note)
-    state.update(live=trial["previous"], trial=None)
 
 
 def main(argv: list[str]) -> int:
