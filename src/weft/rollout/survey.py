@@ -14,7 +14,7 @@ from weft.rollout.pool import Stop, each
 
 def look(environment: Environment) -> tuple[dict[str, dict[str, Any]], list[WeftError]]:
     """The states of the hosts that answer, in the inventory's order, and the errors of those that do not."""
-    runs = _ask(environment, HostRun.observe)
+    runs = ask(environment, HostRun.observe)
     locks = {run.host.name: run.state["lock"] for run in runs if run.state.get("lock")}
     if any(lock["live"] for lock in locks.values()):  # a rollout that has ended has told one host, which may be out of scope
         found = heartbeat.taken(SimpleNamespace(runs=runs, job=environment.job("status"), policy=environment.policy, stop=Stop()))
@@ -25,11 +25,12 @@ def look(environment: Environment) -> tuple[dict[str, dict[str, Any]], list[Weft
 
 def audit(environment: Environment) -> tuple[dict[str, dict[str, list[str]]], list[WeftError]]:
     """What is not as it was sealed, by host and tree; the errors of the hosts that do not answer."""
-    runs = _ask(environment, HostRun.verify)
+    runs = ask(environment, HostRun.verify)
     return {run.host.name: run.drift for run in runs if not run.error}, [run.error for run in runs if run.error]
 
 
-def _ask(environment: Environment, question: Callable[[HostRun], None]) -> list[HostRun]:
+def ask(environment: Environment, question: Callable[[HostRun], None]) -> list[HostRun]:
+    """One question to all hosts, and what each came to."""
     runs = [HostRun(host, environment.job("status")) for host in environment.hosts]
     stop = Stop()
     with stop.listening():
