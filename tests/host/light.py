@@ -58,7 +58,10 @@ class Light:
     def check(self, site):
         return ["/bin/true"]
 
-    start = reload = stop = check
+    start = reload = check
+
+    def stop(self, site):
+        return ["/bin/rm", "-f", self.pidfile(site)]
 
     def pidfile(self, site):
         return f"{site.prefix}/var/run/light.pid"

@@ -170,3 +170,21 @@ def test_a_neighbours_broken_configuration_hinders_no_switch_and_is_left_to_its_
     finally:
         host.run(["tee", path], input=good)
     assert "nothing to do" in voyage.fab("setup", "--as", "root")
+
+
+def test_taken_off_the_site_before_weft_answers_again_and_setup_and_deploy_bring_it_back(voyage):
+    host = voyage.fleet.hosts[0]
+    if "hello" not in host.run(["ls", "/var/app"], check=False).stdout:
+        voyage.fab("setup", "--as", "root")
+    voyage.fab("deploy", "--version", "0.2.0")
+    said = voyage.fab("undeploy", "--yes")
+    assert "reloaded the server" in said and "/var/app/hello" in said
+    wait_for(lambda: '"legacy"' in ask(voyage, "/"), 30, "the site before weft does not answer")
+    assert ask(voyage, "/", name="neighbour.example.org") == "neighbour\n"
+    left = host.run(["sh", "-c", "ls -d /var/app/hello /etc/apache2/*/*weft* /etc/apache2/*/hello* /etc/cron.d/weft; pgrep -c -f wsgi:hello-"], check=False).stdout
+    assert left.split() == ["0"], left
+    voyage.fab("setup", "--as", "root")
+    voyage.fab("deploy", "--version", "0.1.0")
+    assert voyage.versions() == ["0.1.0"]
+    assert "'PATH': '/var/app/hello/releases/0.1.0-" in voyage.fab("run", "--command", "python -c 'import os; print({name: os.environ[name] for name in (\"PATH\",)})'")
+    assert "access" in voyage.fab("logs")

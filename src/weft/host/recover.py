@@ -25,6 +25,9 @@ def recover(layout: Layout, journal: Journal) -> None:
     """Under the lock. What a killed engine left running ends; a trial that is over goes back; residue is removed."""
     for pid in orphans.end(layout):
         journal.append("ended", pid=pid, why="its engine had died")
+    if (layout.state / "undeploy.json").exists():
+        from weft.host import undeploy  # which needs what this module has
+        undeploy.settle(layout, journal)
     settled = trial.settle(layout)
     for generation, why in settled:
         journal.append("settled", generation=generation, why=why)

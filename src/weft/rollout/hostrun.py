@@ -91,6 +91,11 @@ class HostRun:
     drift: dict[str, list[str]] = field(default_factory=dict)
     _channel: Channel | None = None
 
+    @property
+    def site(self) -> dict[str, Any]:
+        """The environment as this host needs it."""
+        return self.job.site
+
     def observe(self) -> None:
         """Look, and have the plan made. Whatever is wrong becomes an error that refuses the rollout."""
         try:

@@ -15,7 +15,7 @@ from weft.rollout.hostrun import HostRun
 from weft.rollout.tables import plan_lines
 
 VERBS = {"observe": "looking", "stage": "staging", "activate": "switching", "rollback": "switching back",
-         "confirm": "confirming", "revert": "going back", "setup": "setting up"}
+         "confirm": "confirming", "revert": "going back", "setup": "setting up", "undeploy": "taking off"}
 
 
 class Silent:

@@ -1,4 +1,4 @@
-"""The verbs of the fake engine that need no lock: logs and a command, made up of what a test has put beside its state.
+"""Verbs of the fake engine that need no release: logs, a command and undeploy, made up of what a test has put beside its state.
 
 DIR/lines.json is a list of [at, log, text]; with `follow` what is added to it comes too; DIR/followed is there when that has ended. A command is really run, in DIR, with the version that
 is live as WEFT_VERSION.
@@ -22,6 +22,7 @@ class Talk:
 
     prefix: Path
     request: dict[str, Any]
+    state: dict[str, Any]
     say: Any
 
     def logs(self) -> dict[str, Any]:
@@ -43,6 +44,12 @@ class Talk:
         for at, log, text in lines[-most:] if most else lines[told:]:
             self.say({"event": "line", "at": at, "log": log, "text": text})
         return len(lines)
+
+    def undeploy(self) -> dict[str, Any]:
+        """Under the lock, as the real one."""
+        was = self.state["set_up"]
+        self.state.update(set_up=False, live=None, generations=[], trial=None)
+        return {"did": ["removed the application"] if was else [], "kept": [] if self.request.get("purge") else ["the drop-ins"]}
 
     def command(self, version: str) -> dict[str, Any]:
         """`run`."""
