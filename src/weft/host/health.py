@@ -84,11 +84,16 @@ def wait_good(port: int, site: Site, release: str, clock: Callable[[], float] = 
 
 
 def watch(port: int, site: Site, release: str, also: Callable[[], str] = str, clock: Callable[[], float] = time.monotonic,
-          sleep: Callable[[float], None] = time.sleep) -> str:
-    """Ask for `watch` seconds, four times a second, and at least three times; "" or the first fault, or what `also` says."""
+          sleep: Callable[[float], None] = time.sleep, took: list[float] | None = None) -> str:
+    """Ask for `watch` seconds, four times a second, and at least three times; "" or the first fault, or what `also` says.
+
+    took: gets the milliseconds of each answer."""
     end, asked = clock() + site.watch, 0
     while asked < 3 or clock() < end:
+        start = clock()
         answered = fault(ask(port, site), release, site.health)
+        if took is not None:
+            took.append((clock() - start) * 1000)
         found = f"GET {site.health.path}: {answered}" if answered else also()
         if found:
             return found

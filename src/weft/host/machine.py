@@ -228,7 +228,7 @@ class Machine:
             self._history(self.request.verb, generation, f"failed: {error}", start)
             raise
         self._history(self.request.verb, generation, "pending", start)
-        return {"generation": generation.number, "status": "pending", "switch_ms": results["flip"],
+        return {"generation": generation.number, "status": "pending", "switch_ms": results["flip"], "seen": results.get("watch", {}),
                 "deadline": round(trial.seconds_left(trial.read(self.layout))), "state": self.state().to_json()}
 
     def _history(self, verb: str, generation: Generation, result: str, start: float) -> None:

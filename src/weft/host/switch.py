@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from typing import Any
 from pathlib import Path
 
 from weft import durable
@@ -154,16 +155,18 @@ class Watch:
     def __init__(self, work: Work):
         self.work = work
 
-    def do(self, release: str) -> str:
-        """What users got, in words."""
+    def do(self, release: str) -> dict[str, Any]:
+        """What users got, before and after, and how long the site's answers to us took."""
         site, layout = self.work.site, self.work.layout
         new = trial.live_slot(layout)
         old = trial.read(layout).get("previous_slot") or next(slot for slot in SLOTS if slot != new)
         watcher = traffic.Watcher(layout, (new, old), find(site.server).pidfile(site), ids(layout, site.account)[0], layout.live.lstat().st_mtime)
-        said = health.watch(site.port, site, release, lambda: "" if release == before.RELEASE else watcher.fault(site.max_errors))
+        took: list[float] = []
+        said = health.watch(site.port, site, release, lambda: "" if release == before.RELEASE else watcher.fault(site.max_errors), took=took)
         if said:
             raise FailedUndone(f"after the switch: {said}", "mend the release", details=tail(find(site.server).error_log(site)))
-        return str(watcher.requests()[1])
+        was, now = watcher.requests()
+        return {"before": was.__dict__, "after": now.__dict__, "ms": {"median": round(sorted(took)[len(took) // 2], 1), "most": round(max(took), 1)}}
 
     def undo(self, release: str) -> None:
         pass

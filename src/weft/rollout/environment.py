@@ -21,6 +21,7 @@ from weft.rollout.payload import Payload
 from weft.rollout.budget import HALT, Policy
 from weft.rollout.compare import Tolerance
 from weft.rollout.pause import wave
+from weft.rollout.record import Record, place
 from weft.rollout.run import Progress, Rollout
 from weft.rollout.secrets import Secrets, sources
 from weft.rollout.site import site
@@ -77,6 +78,12 @@ class Environment:
     def paused(self, after: str) -> Environment:
         """The same with a pause after that wave, "canary" or a number, 0 for none. Raises UsageError."""
         return replace(self, policy=replace(self.policy, pause=wave(after)))
+
+    def record(self, job: Job, progress: Progress) -> Record:
+        """The progress, written down as well, for `fab report`."""
+        version = str(job.payload.release.version) if job.payload else job.to
+        return Record(progress, place(self.app, self.name), {"app": self.app, "env": self.name, "verb": job.verb, "version": version, "by": self.request["by"],
+                                                            "hosts": self.hosts.names}, lambda said: self.secrets.hidden().walk(said))
 
     def rollout(self, job: Job, progress: Progress) -> Rollout:
         return Rollout(self.hosts, job, self.policy, progress)

@@ -70,6 +70,7 @@ class HostRun:
 
     source, target: of a rollback, from where ("slot", "installed", "cache", "store") and to which version.
     before, state: what observe saw first and what was heard last.  seconds: worked on this host.
+    seen: what users got through the switch, as the host counted it.
     """
 
     host: Host
@@ -88,6 +89,7 @@ class HostRun:
     seconds: float = 0.0
     switch_ms: float = 0.0
     deadline: float = 0.0
+    seen: dict[str, Any] = field(default_factory=dict)
     drift: dict[str, list[str]] = field(default_factory=dict)
     _channel: Channel | None = None
 
@@ -165,6 +167,7 @@ class HostRun:
             return self._failed(error)
         self.generation, self.state = said["generation"], said["state"]
         self.switch_ms, self.deadline = said.get("switch_ms", 0.0), said["deadline"]
+        self.seen = said.get("seen", {})
         self._confirm()
 
     def _confirm(self) -> None:

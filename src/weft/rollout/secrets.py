@@ -13,7 +13,7 @@ from typing import Any, Mapping, Sequence
 from weft.config import ini
 from weft.config.load import Layer
 from weft.errors import Refused
-from weft.secret import Secret
+from weft.secret import Hidden, Secret
 from weft.servers import valid_sections
 
 KINDS = ("env", "command", "file")
@@ -108,6 +108,10 @@ class Secrets:
         """What a request that renders settings says of them."""
         self.fetch()
         return {"secrets": self._values} if self._values else {}
+
+    def hidden(self) -> Hidden:
+        """What takes those that were asked for so far out of a text."""
+        return Hidden(value.reveal() for values in (self._values or {}).values() for value in values.values())
 
     def shown(self) -> list[str]:
         """A line for each, for people."""

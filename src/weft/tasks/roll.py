@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 SKIP = "go on without hosts that are out of reach; they are named, and the exit code is 6"
@@ -12,11 +13,14 @@ def roll(environment: Any, job: Any, plan: bool, json: bool) -> dict[str, Any]:
     """Run it, and print the summary whatever it comes to, once any host may have been changed."""
     from weft.rollout import show, tables
     progress = show.progress(json)
+    progress = progress if plan else environment.record(job, progress)
     rollout = environment.rollout(job, progress)
     try:
         with progress:
             said = rollout.run(plan_only=plan)
     finally:
+        if not plan:
+            progress.end([*rollout.runs, *rollout.absent], sys.exc_info()[1])
         if rollout.begun and not json:
             print("\n".join(["", *tables.summary([*rollout.runs, *rollout.absent])]), flush=True)
         elif rollout.settled and not json:

@@ -213,6 +213,7 @@ class FakeEngine(Talk):
         to["status"], self.state["live"] = "pending", to["number"]
         self._step(2, 2, "flip", "switch")
         return {"generation": to["number"], "status": "pending", "deadline": confirm, "switch_ms": 1.0,
+                "seen": {"before": {"requests": 100, "errors": 1}, "after": {"requests": 20, "errors": 0}, "ms": {"median": 1.5, "most": 4.0}},
                 "state": self.seen()}
 
     def confirm(self) -> dict[str, Any]:
