@@ -63,6 +63,8 @@ def kind(key: Key) -> str:
 
 
 def default(key: Key) -> str:
+    if key.default is None and key.kind != "table":
+        return ""
     if key.default in ("", None, (), 0) and key.kind != "int" or key.default == 0 and "Default:" in key.doc:
         return ""
     return f"`{json.dumps(_waves(key), ensure_ascii=False)}`"

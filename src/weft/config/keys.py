@@ -87,6 +87,8 @@ HOST = (
     Key("groups", "list", (), "Groups for --limit and --exclude."),
     Key("domain", "str", "", "Failure domain, such as a rack or a zone: waves take hosts of all domains in turn."),
 )
+OWN = ("python", "workers.processes", "workers.threads", "workers.longest_request", "site.hostname", "site.aliases", "site.port", "site.doors", "settings")
+"""What a [[host]] table may say for itself, above what the environment says for all."""
 
 ENVIRONMENT = (
     Key("server", "str", "mod_wsgi", "The server that runs the application.", ("mod_wsgi", "express")),
@@ -142,3 +144,6 @@ ENVIRONMENT = (
         "{command = [\"pass\", \"show\", \"shop/db\"]} what a command of the operator's writes, {file = \"/etc/shop.secret\"} a file on the host, "
         "root's and 0600. They are set last, above all layers, and never shown."),
 )
+
+HOST += tuple(Key(key.name, key.kind, None, "[host.settings.SECTION] tables, for this host only, above the environment's." if key.name == "settings"
+                  else "For this host only, in place of the environment's.", key.choices) for key in ENVIRONMENT if key.name in OWN)

@@ -183,8 +183,19 @@ def _value(path: Path, key: Key, value: Any) -> Any:
     if key.kind == "waves":
         return [str(each) for each in value]
     if key.kind == "tables":
-        return [check(path, each, HOST, "host").values for each in value]
+        return [_host(path, each, _nth(path, n)) for n, each in enumerate(value)]
     return value
+
+
+def _host(path: Path, table: dict[str, Any], place: str) -> dict[str, Any]:
+    """The values of one; what it says for itself is told by that line."""
+    return {**check(path, table, HOST, "host").values, "line": place}
+
+
+def _nth(path: Path, n: int) -> str:
+    """file:line of the table."""
+    heads = [number for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if re.match(r"\s*\[\[\s*host\s*\]\]", line)]
+    return f"{path}:{heads[n] if n < len(heads) else 1}"
 
 
 def _expected(key: Key) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Iterable, Protocol
+from typing import Any, BinaryIO, Callable, Iterable, Mapping, Protocol
 
 from weft.errors import Refused
 from weft.rollout import hostkeys, zipapp
@@ -27,6 +27,7 @@ class Access:
     the engine over SSH.  config: a Fabric Config, for `fab -S`, `-i` and `-t`, or None for the usual files.  engine:
     gives the zipapp for `fab setup` and for local.  again: what a command in a hint must repeat, such as " --env staging".
     silence: seconds without a sign of life after which a connection counts as lost.
+    pythons: of the hosts that have another.
     """
 
     kind: str = "ssh"
@@ -41,6 +42,10 @@ class Access:
     engine: Callable[[], Path] = zipapp.build
     again: str = ""
     silence: float = 20.0
+    pythons: Mapping[str, str] = field(default_factory=dict)
+
+    def python_of(self, host: Host) -> str:
+        return self.pythons.get(host.name, self.python)
 
     @property
     def project_keys(self) -> Path:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import getpass
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping
 
 from weft.config import load as config
 from weft.errors import UsageError
@@ -24,14 +24,14 @@ from weft.rollout.pause import wave
 from weft.rollout.record import Record, place
 from weft.rollout.run import Progress, Rollout
 from weft.rollout.secrets import Secrets, sources
-from weft.rollout.site import site
+from weft.rollout.site import site, sites
 from weft.rollout.access import Access
 from weft.values import Version, app_name
 
 
 @dataclass(frozen=True)
 class Environment:
-    """hosts: what `--limit` and `--exclude` left, others: what they did not.  site: the table of the engine's protocol.  artifacts: the store's address."""
+    """hosts: what `--limit` and `--exclude` left, others: what they did not.  site: the table of the engine's protocol; sites: of the hosts that say something for themselves.  artifacts: the store's address."""
 
     root: Path
     app: str
@@ -44,6 +44,7 @@ class Environment:
     others: tuple[Host, ...] = ()
     secrets: Secrets = Secrets()
     hooks: Hooks = Hooks()
+    sites: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def store(self) -> Any:
@@ -57,7 +58,7 @@ class Environment:
 
     def request_of(self, host: Host) -> dict[str, Any]:
         """The same for one host."""
-        return self.request
+        return {**self.request, "site": self.sites.get(host.name, self.site)}
 
     def job(self, verb: str, version: str = "", to: str = "", force: tuple[str, ...] = (), accept_expired: bool = False, wait: float = 0.0, skip: bool = False, on: bool = False) -> Job:
         """wait: seconds, for the fleet's lock. skip: hosts that are out of reach. on: goes on with what was begun. Raises UsageError for a version that is none, Refused for one that is not in the store or not to be believed."""
@@ -69,7 +70,7 @@ class Environment:
         lock = FleetLock(" ".join(filter(None, [verb, version or to and f"to {to}"])), self.name, wait)
         return Job(verb, self.request, partial(transport.open, access=self.access), payload, to, self.access.again, force,
                    fetched if verb == "rollback" else None, lock, self.others, self.hooks, skip, verb == "deploy" and self.policy.watches, on,
-                   (lambda bad, why: marks.mark(self.root, payload.store, self.app, bad, why)) if payload else None)
+                   (lambda bad, why: marks.mark(self.root, payload.store, self.app, bad, why)) if payload else None, self.sites)
 
     def at_once(self) -> Environment:
         """The same with all hosts in one wave, where a host that fails takes none of the others along: for a way back that is wanted now."""
@@ -105,12 +106,13 @@ def load(root: Path, env: str = "", limit: str = "", fabric_config: Any = None, 
     layer = config.environment(root, env)
     again = f" --env {layer['name']}" if len(config.environments(root)) > 1 else ""
     fleet = inventory(layer)
+    own = sites(layer, app)
     hosts = fleet.limit(limit).exclude(exclude)
     return Environment(
         root, app, layer["name"], hosts,
-        transport.access(layer, root, fabric_config, again), site(layer, app),
+        replace(transport.access(layer, root, fabric_config, again), pythons={name: each["python"] for name, each in own.items()}), site(layer, app),
         _policy(layer), project["artifacts"],
-        tuple(host for host in fleet if host not in set(hosts)), Secrets(sources(layer), root), hooks(layer, root, app))
+        tuple(host for host in fleet if host not in set(hosts)), Secrets(sources(layer), root), hooks(layer, root, app), own)
 
 
 def _policy(layer: Any) -> Policy:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any, Callable, Mapping
 
 from weft.errors import FailedUndone, NeedsHands, Refused, UsageError, WeftError
 from weft.plan import Plan
@@ -34,6 +34,7 @@ class Job:
     others: hosts of the environment that are out of scope.  hooks: the environment's own commands.  skip: go on without hosts that are out of reach.
     watched: whether hosts are looked at after their waves, which their engines must know.  on: goes on with what was begun.
     mark: marks a version bad in the store, for a reason; whether it could be.
+    sites: of the hosts that say something for themselves.
     """
 
     verb: str
@@ -51,15 +52,20 @@ class Job:
     watched: bool = False
     on: bool = False
     mark: Callable[[str, str], bool] | None = None
+    sites: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def site(self) -> dict[str, Any]:
         return self.request["site"]
 
+    def request_of(self, host: str) -> dict[str, Any]:
+        """What every request to that host begins with."""
+        return {**self.request, "site": self.sites.get(host, self.request.get("site"))} if self.sites else self.request
+
     @property
     def slow(self) -> float:
         """Seconds that switching may take at the most; the host itself enforces the shorter ones it is made of."""
-        return 60 + 2 * self.site["health"]["timeout"] + self.site["longest_request"] + 2 * self.site["watch"]
+        return max(0, *(each["longest_request"] - self.site["longest_request"] for each in self.sites.values()), 0) + 60 + 2 * self.site["health"]["timeout"] + self.site["longest_request"] + 2 * self.site["watch"]
 
 
 @dataclass
@@ -96,7 +102,7 @@ class HostRun:
     @property
     def site(self) -> dict[str, Any]:
         """The environment as this host needs it."""
-        return self.job.site
+        return self.job.request_of(self.host.name)["site"]
 
     def observe(self) -> None:
         """Look, and have the plan made. Whatever is wrong becomes an error that refuses the rollout."""
@@ -257,7 +263,7 @@ class HostRun:
         start, name, failed, request = time.monotonic(), self.host.name, True, {}
         self.event(name, {"event": "phase", "verb": verb})
         try:
-            request = {"verb": verb, **self.job.request, **self.job.lock.words(name, verb), **wish}
+            request = {"verb": verb, **self.job.request_of(name), **self.job.lock.words(name, verb), **wish}
             self._channel = self._channel or self.job.open(self.host)
             result = self._channel.exec(request, files, lambda event: self.event(name, event), limit)
             self.job.lock.heard(name, request)
@@ -276,7 +282,7 @@ class HostRun:
         """A small request beside what is under way, over the same connection where there is one; nothing is shown of it. Raises as `exec` does."""
         channel = self._channel or self.job.open(self.host)
         try:
-            return channel.exec({"verb": verb, **self.job.request, **wish}, limit=limit)
+            return channel.exec({"verb": verb, **self.job.request_of(self.host.name), **wish}, limit=limit)
         finally:
             if channel is not self._channel:
                 channel.close()

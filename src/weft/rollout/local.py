@@ -46,12 +46,12 @@ class LocalChannel:
         return answer.result(process.returncode, self.user, request.get("verb") == "setup")
 
     def _start(self) -> subprocess.Popen[bytes]:
-        argv = [self.access.python, str(self.access.engine()), "--prefix", str(self.access.prefix)]
+        argv = [self.access.python_of(self.host), str(self.access.engine()), "--prefix", str(self.access.prefix)]
         try:
             return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                     start_new_session=True)
         except OSError as error:
-            raise Refused(f"{self.host.name}: {self.access.python} cannot be started: {error.strerror}",
+            raise Refused(f"{self.host.name}: {argv[0]} cannot be started: {error.strerror}",
                           "give the right `python` in the environment") from None
 
     def hang_up(self) -> None:

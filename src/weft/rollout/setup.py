@@ -62,7 +62,7 @@ def _one(environment: Environment, host: Host, as_user: str, key: str, progress:
     progress.host(host.name, {"event": "phase", "verb": "setup"})
     channel = transport.open(dataclasses.replace(host, user=as_user or host.user), environment.access)
     try:
-        request = {"verb": "setup", **environment.request, "authorized_key": key,
+        request = {"verb": "setup", **environment.request_of(host), "authorized_key": key,
                    "deploy_user": deploy_user(environment, host, channel.user, as_user), **for_setup(environment.root)}
         return channel.exec(request, (), lambda event: progress.host(host.name, event), 600.0)["did"]
     finally:

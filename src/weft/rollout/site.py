@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from weft.config.keys import OWN
 from weft.config.load import Layer
 from weft.rollout import secrets
 
@@ -32,6 +33,29 @@ def site(env: Layer, app: str) -> dict[str, Any]:
         **{name: env[key] for name, key in _SIMPLE.items()},
         **({"secret_files": files} if files else {}),
     }
+
+
+def sites(env: Layer, app: str) -> dict[str, dict[str, Any]]:
+    """The same of each [[host]] that says something for itself. Raises likewise, with the line of that host."""
+    return {str(said["name"]): site(layered(env, said), app) for said in env["host"] if own(said)}
+
+
+def own(said: dict[str, Any]) -> dict[str, Any]:
+    """What a [[host]] table says for itself."""
+    return {key: said[key] for key in OWN if said.get(key) not in (None, {})}
+
+
+def layered(env: Layer, said: dict[str, Any]) -> Layer:
+    """The environment as one host has it: its own values above, its settings key by key."""
+    mine = own(said)
+    if isinstance(mine.get("settings"), dict):
+        mine["settings"] = {section: {**_table(env["settings"].get(section)), **values} if isinstance(values, dict) else values
+                            for section, values in {**env["settings"], **mine["settings"]}.items()}
+    return Layer(env.path, {**env.values, **mine}, {**env.origins, **{key: said["line"] for key in mine}})
+
+
+def _table(values: Any) -> dict[str, Any]:
+    return values if isinstance(values, dict) else {}
 
 
 def settings(env: Layer) -> dict[str, dict[str, str]]:

@@ -19,12 +19,14 @@ from weft.errors import OutcomeUnknown, Refused, WeftError
 from weft.rollout import hostkeys
 from weft.rollout.inventory import Host
 from weft.rollout.access import Access, Unreachable
+from weft.rollout.gateway import Gateways
 from weft.rollout.wire import Answer, Event, Feeder, line
 
 WINDOW = 4 << 20
 _known: dict[tuple[Any, ...], hostkeys.Known] = {}
 _configs: dict[int, Any] = {}
 _lock = threading.Lock()
+_gateways = Gateways()
 
 
 class SSHChannel:
@@ -34,10 +36,7 @@ class SSHChannel:
         self.host, self.access = host, access
         self.connection = connection(host, access)
         self.user = self.connection.user
-        known = known_keys(access)
-        for link in links(self.connection):
-            secure(link, host, access, known)
-        open_links(self.connection, host, access, known)
+        self._gateway = open_links(self.connection, host, access, known_keys(access))
 
     def exec(self, request: dict[str, Any], files: Iterable[BinaryIO] = (), on_event: Event | None = None,
              limit: float = 900.0) -> dict[str, Any]:
@@ -62,11 +61,14 @@ class SSHChannel:
         self.close()
 
     def close(self) -> None:
-        for link in reversed(list(links(self.connection))):
-            try:
-                link.close()
-            except Exception:  # a connection that is broken already cannot be closed tidily, and need not be
-                pass
+        try:
+            self.connection.close()
+        except Exception:  # a connection that is broken already cannot be closed tidily, and need not be
+            pass
+        with _lock:
+            gateway, self._gateway = self._gateway, None
+        if gateway:
+            _gateways.release(gateway)
 
     def _session(self) -> Any:
         try:
@@ -76,7 +78,7 @@ class SSHChannel:
 
     def _boot(self) -> str:
         from weft.host import BOOT
-        words = [self.access.python, "-I", "-c", BOOT]
+        words = [self.access.python_of(self.host), "-I", "-c", BOOT]
         return shlex.join(words if self.user == "root" else ["sudo", "-n", *words])
 
     def _luggage(self) -> bytes:
@@ -190,23 +192,31 @@ def secure(link: Any, host: Host, access: Access, known: hostkeys.Known) -> None
     link.client.set_missing_host_key_policy(hostkeys.Reject(host.name, access.again))
 
 
-def open_links(connection: Any, host: Host, access: Access, known: hostkeys.Known) -> None:
-    """Open the gateways, then the host. Raises Refused with the reason, in the words of what went wrong."""
-    for link in links(connection):
-        try:
-            link.open()
-            link.transport.set_keepalive(15)
-        except WeftError:
-            _shut(connection)
+def open_links(connection: Any, host: Host, access: Access, known: hostkeys.Known) -> Any:
+    """Open the gateways that no other host has opened, then the host: the lease of its gateway, None without one. Raises Refused with the
+    reason, in the words of what went wrong."""
+    at, gateway = connection, None
+
+    def open(link: Any) -> None:
+        nonlocal at
+        at = link
+        secure(link, host, access, known)
+        link.open()
+        link.transport.set_keepalive(15)
+    try:
+        if connection.gateway and not isinstance(connection.gateway, str):
+            at = connection.gateway
+            gateway = _gateways.lease(connection.gateway, open, (access.identity, access.known_hosts))
+            connection.gateway = gateway.link
+        open(connection)
+        return gateway
+    except BaseException as error:
+        connection.client.close()
+        if gateway:
+            _gateways.release(gateway)
+        if isinstance(error, WeftError) or not isinstance(error, Exception):
             raise
-        except Exception as error:
-            _shut(connection)
-            raise translate(error, host, link, access, known) from None
-
-
-def _shut(connection: Any) -> None:
-    for link in links(connection):
-        link.client.close()
+        raise translate(error, host, at, access, known) from None
 
 
 def translate(error: Exception, host: Host, link: Any, access: Access, known: hostkeys.Known) -> Exception:
