@@ -91,6 +91,14 @@ def test_an_ini_that_is_a_file_is_somebodys(host):
     assert f"{host.ini}, somebody's settings" in host.ok("undeploy")["kept"] and host.ini.read_text() == "[shop]\ncolour = mine\n"
 
 
+def test_what_was_left_to_somebody_before_is_left_to_him_by_a_later_purge(host):
+    host.ok("undeploy")
+    host.ini.write_text("another application's")
+    host.ok("undeploy", purge=True)
+    assert host.ini.read_text() == "another application's" and not (host.state / "history.jsonl").exists()
+    host.ini.unlink()
+
+
 def test_a_neighbour_keeps_the_server_and_what_is_shared(host):
     neighbour = host.prefix / "var/lib/weft/other"
     neighbour.mkdir()

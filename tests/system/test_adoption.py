@@ -181,7 +181,7 @@ def test_taken_off_the_site_before_weft_answers_again_and_setup_and_deploy_bring
     assert "reloaded the server" in said and "/var/app/hello" in said
     wait_for(lambda: '"legacy"' in ask(voyage, "/"), 30, "the site before weft does not answer")
     assert ask(voyage, "/", name="neighbour.example.org") == "neighbour\n"
-    left = host.run(["sh", "-c", "ls -d /var/app/hello /etc/apache2/*/*weft* /etc/apache2/*/hello* /etc/cron.d/weft; pgrep -c -f wsgi:hello-"], check=False).stdout
+    left = host.run(["sh", "-c", "ls -d /var/app/hello /etc/apache2/*/*weft* /etc/apache2/*/hello* /etc/cron.d/weft; pgrep -c -f wsgi:hell[o]-"], check=False).stdout
     assert left.split() == ["0"], left
     voyage.fab("setup", "--as", "root")
     voyage.fab("deploy", "--version", "0.1.0")

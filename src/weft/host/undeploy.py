@@ -75,7 +75,9 @@ def settle(layout: Layout, journal: Journal) -> None:
 
 
 def checked(work: Work) -> None:
-    """Raises Refused where the server takes its configuration no more: it could not be reloaded without the site."""
+    """Raises Refused where the server takes its configuration no more: it could not be reloaded without the site. One that does not run need not be."""
+    if not processes.parent_pid(find(work.site.server).pidfile(work.site)):
+        return
     try:
         run(find(work.site.server).check(work.site), "the server refuses its configuration", work.layout)
     except CommandFailed as error:
@@ -192,7 +194,7 @@ def ini(layout: Layout, purge: bool) -> list[str]:
             durable.write(Path(f"{layout.ini}.kept"), text, 0o600)
         _unlink(layout.ini)
         return [f"{layout.ini}.kept, which somebody has edited" for _ in edited]
-    if purge and os.path.lexists(layout.ini) and not layout.ini.is_dir():
+    if purge and layout.live.is_symlink() and os.path.lexists(layout.ini) and not layout.ini.is_dir():  # later nobody knows any more whose it is
         _unlink(layout.ini)
     return []
 

@@ -19,9 +19,15 @@ class Undeploy:
     """`look`, then `run` once somebody has said yes."""
 
     def __init__(self, environment: Environment, progress: Progress):
-        self.environment, self.progress = environment, progress
+        self.environment = environment
         self.rollout = Rollout(environment.hosts, environment.job("undeploy"), environment.policy, progress)
         self.results: dict[str, dict[str, Any]] = {}
+
+    def show(self, progress: Progress) -> None:
+        """What a person sees from now on."""
+        self.rollout.progress = progress
+        for run in self.rollout.runs:
+            run.event = progress.host
 
     def look(self) -> str:
         """What is served now, in words. Raises Refused where a host cannot be reached, or somebody else is at work."""

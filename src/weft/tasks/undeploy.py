@@ -27,7 +27,7 @@ def undeploy(c, yes=False, purge=False, env="", limit="", exclude="", json=False
         served = work.look()
     _agree(environment, served, yes, purge, json)
     with show.progress(json) as progress:
-        work.progress = work.rollout.progress = progress
+        work.show(progress)
         done = work.run(purge)
     for name, said in done.items() if not json else ():
         print("\n".join([f"{name}: " + ("off" if said["did"] else "nothing to do"), *(f"  {each}" for each in said["did"]), *(f"  kept {each}" for each in said["kept"])]))
