@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "weft"
 FLOORS = [
     {"__init__", "errors"}, {"plan", "secret"}, {"values", "config", "durable", "signing"}, {"journal", "apply", "servers", "stores", "index"},
-    {"simple"}, {"host", "release"}, {"rollout"}, {"tasks", "web", "testing", "new", "cli", "__main__", "demo"},
+    {"simple"}, {"host", "release"}, {"rollout"}, {"tasks", "web", "testing", "new", "cli", "__main__", "demo", "haproxy"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # Python files that are shipped as data: they are written to a host or a project and never imported by weft.
