@@ -37,7 +37,7 @@ def refusal(request, tmp_path, monkeypatch):
     (b"hello\n", "the request is not a line of JSON"),
     (b'{"protocol": 2, "verb": "observe"}\n', "this host's engine speaks protocol 1, not 2"),
     (b'{"protocol": 1, "verb": "dance"}\n', "verb 'dance' is unknown; known: setup, observe, stage, activate, confirm, revert, "
-                                            "rollback, verify, lock, logs, run, undeploy"),
+                                            "rollback, verify, lock, logs, run, undeploy, migrate"),
     (b'{"protocol": 1, "verb": "observe", "app": "shop", "by": "me", "site": {}, "spoon": 1, "fork": 2}\n',
      "observe does not know: fork, spoon"),
 ])
@@ -51,7 +51,7 @@ def test_verbs_and_keys_are_the_real_ones():
 
 
 def test_the_state_has_the_keys_of_the_real_one(tmp_path):
-    blank = {field.name: None for field in dataclasses.fields(HostState)}
+    blank = {**{field.name: None for field in dataclasses.fields(HostState)}, "kept": (), "migrated": ()}
     state = HostState(**{**blank, "generations": (), "drift": ()})
     assert set(engine(tmp_path, "setup", deploy_user="", authorized_key="")["state"]) == set(state.to_json())
 

@@ -139,6 +139,9 @@ ENVIRONMENT = (
     Key("hooks.timeout", "int", 60, "Seconds that each of these commands may take."),
     *(Key(f"hooks.host.{name}", "vectors", (), f"Once a host, on the operator's machine: likewise. {each}") for name, (_once, each) in MOMENTS.items()),
     Key("hooks.host.timeout", "int", 60, "Seconds that each of these commands may take."),
+    Key("migrate", "list", (), "What changes the database for a new release, as an argument vector such as [\"python\", \"-m\", \"shop.migrate\"]: once a deploy, on the first host "
+        "that is to be switched, when all hosts are staged; in the release's virtualenv and settings, as the application's account. {settings} is the file of its settings."),
+    Key("migrate_timeout", "int", 600, "Seconds that it may take."),
     Key("settings", "table", None, "[settings.SECTION] tables that override the release's default settings."),
     Key("secrets", "table", None, "[secrets.SECTION] tables that say where a secret setting comes from: KEY = {env = \"NAME\"} the operator's variable, "
         "{command = [\"pass\", \"show\", \"shop/db\"]} what a command of the operator's writes, {file = \"/etc/shop.secret\"} a file on the host, "

@@ -93,8 +93,8 @@ def run(argv: Sequence[str], what: str, layout: Layout, account: str = "", timeo
         raise CommandFailed(f"{what}: {argv[0]}: {error.strerror}") from None
     try:
         output = process.communicate(timeout=timeout)[0].decode("utf-8", "replace")
-    except subprocess.TimeoutExpired:
-        raise CommandFailed(f"{what}: not done after {timeout:.0f} s") from None
+    except subprocess.TimeoutExpired as late:
+        raise CommandFailed(f"{what}: not done after {timeout:.0f} s", details=_tail((late.output or b"").decode("utf-8", "replace"))) from None
     finally:
         _end(process)
     if process.returncode:

@@ -15,7 +15,7 @@ from weft import durable
 from weft.apply import Tell, run
 from weft.durable import read_json
 from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, WeftError
-from weft.host import audit, decide, fingerprint, fleetlock, goback, health, kept, lock, recover, room, secrets, settings, setup, stage, switch, trial, trust, window
+from weft.host import audit, decide, fingerprint, fleetlock, goback, health, kept, lock, migrate, recover, room, secrets, settings, setup, stage, switch, trial, trust, window
 from weft.host.observe import host_faults, observe
 from weft.host.prune import prune
 from weft.host.request import ELSEWHERE, Request
@@ -61,7 +61,8 @@ class Machine:
 
     def state(self) -> HostState:
         seen = observe(self.layout, self.site)
-        return replace(seen, kept=kept.listing(self.layout), pins=kept.pins(self.layout), lock=fleetlock.shown(fleetlock.read(self.layout.state)))
+        return replace(seen, kept=kept.listing(self.layout), pins=kept.pins(self.layout), lock=fleetlock.shown(fleetlock.read(self.layout.state)),
+                       migrated=migrate.records(self.layout))
 
     def served(self) -> str:
         """For messages: what this host serves now."""
@@ -210,16 +211,16 @@ class Machine:
         with self.locked():
             state = self.state()
             decide.stale(state, self.request.base)
-            self._on_trial(state)  # before anything is installed
+            self.on_trial(state)  # before anything is installed
             return self._switch(*goback.bring(self, state))
 
-    def _on_trial(self, state: HostState) -> None:
+    def on_trial(self, state: HostState) -> None:
         if state.trial:
             raise Refused(f"generation {state.trial['generation']} is on trial: it is neither confirmed nor undone yet",
                           f"wait {trial.seconds_left(state.trial):.0f} s, until it goes back by itself")
 
     def _switch(self, state: HostState, generation: Generation) -> dict[str, Any]:
-        self._on_trial(state)
+        self.on_trial(state)
         start = time.monotonic()
         self.watchdog(generation.number)  # before the flip: an engine that is killed right after it must not leave it undone
         try:

@@ -19,7 +19,7 @@ _COMMON = {"protocol", "verb", "app", "by", "site"}
 # not reached through the sudo rule.
 FREE = {"health", "variant", "settings", "watch", "max_errors", "confirm", "keep"}
 ELSEWHERE: dict[str, tuple[str, set[str]]] = {"logs": ("weft.host.logs", {"lines", "follow", "errors"}), "run": ("weft.host.command", {"argv", "timeout"}),
-                                              "undeploy": ("weft.host.undeploy", {"purge", "lock"})}
+                                              "undeploy": ("weft.host.undeploy", {"purge", "lock"}), "migrate": ("weft.host.migrate", {"generation", "lock"})}
 """Verbs that a module of their own answers, imported only for them, and their keys."""
 VERBS = {
     "setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", "secrets", "window", *trust.KEYS},
@@ -111,7 +111,7 @@ def as_set_up(layout: Layout, said: Any) -> tuple[Any, tuple[str, ...]]:
     kept = recover.kept_site(layout.state / "site.json") or recover.kept_site(recover.copy_of_site(layout))
     if not isinstance(said, dict) or not kept:
         return said, ()
-    kept = {"secret_files": {}, **kept}  # which files root reads is nothing that a deploy says for the first time
+    kept = {"secret_files": {}, "migrate": {}, **kept}  # which files root reads, and what else runs, is nothing that a deploy says for the first time
     bound = [key for key in kept if key not in FREE and key in said]
     return {**said, **{key: kept[key] for key in bound}}, tuple(key for key in bound if said[key] != kept[key])
 

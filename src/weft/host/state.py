@@ -35,7 +35,8 @@ class Kept:
 class HostState:
     """live: the number of the generation that is served, None before set-up.  slots: which generation each slot holds.
     answers: what the public site really says.  drift: what somebody else changed.  disk_free in bytes; files_free: inodes, -1 for no limit.
-    adopted: the file of the site that was here before weft, which generation 0 is then; "" without one.  lock: the fleet's."""
+    adopted: the file of the site that was here before weft, which generation 0 is then; "" without one.  lock: the fleet's.
+    migrated: the migrations that were run here, the newest first."""
 
     app: str
     host: str
@@ -58,6 +59,7 @@ class HostState:
     kept: tuple[Kept, ...] = ()
     pins: dict[str, dict[str, str]] = field(default_factory=dict)
     lock: dict[str, Any] = field(default_factory=dict)
+    migrated: tuple[dict[str, str], ...] = ()
 
     @property
     def idle(self) -> str:
@@ -73,5 +75,5 @@ class HostState:
             "app": self.app, "host": self.host, "engine": self.engine, "set_up": self.set_up, "live": self.live,
             "slot": self.slot, "slots": self.slots, "answers": self.answers,
             "generations": [g.to_json() for g in self.generations], "drift": list(self.drift), "adopted": self.adopted,
-            "disk_free": self.disk_free, "python": self.python, "pins": self.pins, "lock": self.lock,
+            "disk_free": self.disk_free, "python": self.python, "pins": self.pins, "lock": self.lock, "migrated": list(self.migrated),
         }

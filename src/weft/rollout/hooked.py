@@ -20,13 +20,14 @@ from weft.rollout.pool import Stop, each
 
 
 class Hooked:
-    """One rollout's. warnings: what failed where nothing could be undone, in words.  on: it goes on with what was begun, so that hosts which are
-    there already are its own too."""
+    """One rollout's. warnings: what failed where nothing could be undone, in words. notes: what else an error should tell of.
+    on: it goes on with what was begun, so that hosts which are there already are its own too."""
 
     def __init__(self, plan: Hooks, runs: Sequence[HostRun], verb: str, progress: Any, stop: Stop, on: bool = False):
         self.on = on
         self.plan, self.runs, self.verb, self.progress, self.stop = plan, runs, verb, progress, stop
         self.warnings: list[str] = []
+        self.notes: list[str] = []
         self.trouble: WeftError | None = None
         self._commands, self._lock = Commands(), threading.Lock()
         self._owed: dict[str, HostRun] = {}
@@ -206,9 +207,9 @@ class Hooked:
 
     def told(self, error: WeftError) -> WeftError:
         """An error with the warnings beside it."""
-        if self.warnings:
-            error.message = "\n".join([error.message, *(f"besides: {text}" for text in self.warnings)])
-            if isinstance(error.details, dict):
+        if self.warnings or self.notes:
+            error.message = "\n".join([error.message, *(f"besides: {text}" for text in [*self.notes, *self.warnings])])
+            if isinstance(error.details, dict) and self.warnings:
                 error.details["warnings"] = self.warnings
         return error
 

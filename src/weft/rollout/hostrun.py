@@ -97,6 +97,7 @@ class HostRun:
     deadline: float = 0.0
     seen: dict[str, Any] = field(default_factory=dict)
     drift: dict[str, list[str]] = field(default_factory=dict)
+    migrated: bool = False
     _channel: Channel | None = None
 
     @property
@@ -160,6 +161,15 @@ class HostRun:
             self.error, self.status = error, "failed"
             return
         self.generation, self.state, self.status = said["generation"], said["state"], "staged"
+
+    def migrate(self) -> None:
+        """The release's migration, here for all hosts. A failure leaves what is served as it is."""
+        try:
+            self.state = self._call("migrate", {"generation": self.generation}, limit=self.job.site["migrate"]["timeout"] + 60.0)["state"]
+        except WeftError as error:
+            self.error, self.status = error, "failed"
+            return
+        self.migrated = True
 
     def switch(self) -> None:
         """Activate, then confirm over a fresh connection."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Callable, Iterable, Protocol, Sequence
 
 from weft.errors import FailedUndone, Refused, WeftError
-from weft.rollout import absent, budget, heartbeat, hooked, marks, pause, soak, verdict
+from weft.rollout import absent, budget, heartbeat, hooked, marks, migration, pause, soak, verdict
 from weft.rollout.budget import Policy
 from weft.rollout.hooked import Hooked
 from weft.rollout.hookrun import HookFailed
@@ -86,6 +86,7 @@ class Rollout:
         if self.stop or self.settled:
             return
         self.progress.plans(self.runs)
+        migration.announce(self)
         if plan_only:
             return
         with heartbeat.kept(self):
@@ -96,6 +97,8 @@ class Rollout:
             if not self.stop and not (self.job.on and len(self.todo) < len(self.runs)):  # else it ran before the canary, such as a migration
                 self._hook("before_switch", FailedUndone, "no host was switched")
             self.begun = True
+            if not self.stop:
+                migration.run(self)
             if not self.stop:
                 self.switch()
             self.hooked.end()

@@ -14,7 +14,7 @@ from typing import Any, Sequence, TextIO
 from weft.rollout.hostrun import HostRun
 from weft.rollout.tables import plan_lines
 
-VERBS = {"observe": "looking", "stage": "staging", "activate": "switching", "rollback": "switching back",
+VERBS = {"observe": "looking", "stage": "staging", "migrate": "migrating", "activate": "switching", "rollback": "switching back",
          "confirm": "confirming", "revert": "going back", "setup": "setting up", "undeploy": "taking off"}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from weft.config.keys import OWN
 from weft.config.load import Layer
 from weft.rollout import secrets
+from weft.servers import program_named
 
 _SIMPLE = {"processes": "workers.processes", "threads": "workers.threads",
            "longest_request": "workers.longest_request", "watch": "rollout.watch", "max_errors": "rollout.max_errors",
@@ -32,6 +33,7 @@ def site(env: Layer, app: str) -> dict[str, Any]:
         "settings": settings(env),
         **{name: env[key] for name, key in _SIMPLE.items()},
         **({"secret_files": files} if files else {}),
+        **({"migrate": {"command": list(env["migrate"]), "timeout": env["migrate_timeout"]}} if env["migrate"] else {}),
     }
 
 
@@ -100,6 +102,11 @@ def _check(env: Layer) -> None:
     if not 0 <= env["rollout.max_errors"] <= 100:
         raise env.wrong("rollout.max_errors", "must be a percentage from 0 to 100")
     _soak(env)
+    if env["migrate"] and not program_named(env["migrate"][0]):
+        raise env.wrong("migrate", f"{env['migrate'][0]!r} is neither a program's name nor a whole path",
+                        'on the hosts there is no directory that it could be relative to; give for example ["python", "-m", "shop.migrate"]')
+    if env["migrate_timeout"] > 86400:
+        raise env.wrong("migrate_timeout", "must not be above 86400, a day")
     _above_zero(env)
 
 
@@ -114,7 +121,7 @@ def _soak(env: Layer) -> None:
 
 def _above_zero(env: Layer) -> None:
     for key in ("workers.processes", "workers.threads", "health.good", "health.timeout", "rollout.confirm",
-                "rollout.parallel", "connect_timeout"):
+                "rollout.parallel", "connect_timeout", "migrate_timeout"):
         if env[key] < 1:
             raise env.wrong(key, "must be 1 or more")
     for port in [env["site.port"], *env["site.doors"]]:

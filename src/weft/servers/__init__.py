@@ -18,7 +18,7 @@ from weft.values import app_name
 
 KNOWN = ("mod_wsgi", "express")
 SLOTS = ("a", "b")
-MAY_LACK = {"keep", "secret_files"}
+MAY_LACK = {"keep", "secret_files", "migrate"}
 """Of what a request says of a site: what older wefts did not know."""
 PLACES = (*SLOTS, RELEASE)
 """Where `live` can point: a slot, or what set-up has adopted."""
@@ -38,7 +38,8 @@ class Health:
 class Site:
     """The environment as a host needs it. Times in seconds. `root` is the application's directory on the host,
     `prefix` stands for / (empty on a real host), `before` is the site that set-up has adopted there.
-    `secret_files`: section -> key -> the file on the host that holds that secret."""
+    `secret_files`: section -> key -> the file on the host that holds that secret.  `migrate`: {} or "command" and "timeout"
+    of what changes the database for a new release."""
 
     app: str
     server: str
@@ -55,6 +56,7 @@ class Site:
     variant: str = ""
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     secret_files: dict[str, dict[str, str]] = field(default_factory=dict)
+    migrate: dict[str, Any] = field(default_factory=dict)
     watch: float = 2.0
     max_errors: float = 1.0
     confirm: int = 60
@@ -188,6 +190,7 @@ def _checks(site: Site) -> list[tuple[str, bool]]:
         (f"keep {site.keep!r}", number(site.keep, 5, 1000)),
         ("settings", valid_sections(site.settings)),
         ("secret_files", valid_sections(site.secret_files, _PATH) and not any(".." in path for values in site.secret_files.values() for path in values.values())),
+        ("migrate", site.migrate == {} or _migration(site.migrate) and number(site.migrate["timeout"], 1, 86400)),
     ]
 
 
@@ -196,6 +199,19 @@ def valid_sections(said: Any, value: re.Pattern[str] = _TEXT) -> bool:
     return isinstance(said, dict) and all(
         _is(_SECTION, section) and isinstance(values, dict) and all(_is(_KEY, key) and _is(value, each) for key, each in values.items())
         for section, values in said.items())
+
+
+def _migration(said: Any) -> bool:
+    """Whether it has a command: words, the first of them a program by its name or its whole path."""
+    if not isinstance(said, dict) or set(said) != {"command", "timeout"} or not isinstance(said["command"], list) or not 0 < len(said["command"]) <= 100:
+        return False
+    program = said["command"][0]
+    return all(isinstance(each, str) and "\0" not in each and len(each) <= 4096 for each in said["command"]) and program_named(program)
+
+
+def program_named(program: str) -> bool:
+    """By its name, which the release's virtualenv is searched for, or by its whole path: there is no directory that it could be relative to."""
+    return bool(program) and (program.startswith("/") or "/" not in program)
 
 
 def _is(pattern: re.Pattern[str], value: Any) -> bool:

@@ -33,6 +33,7 @@ from weft import __version__
 from weft.errors import FailedUndone, Refused, WeftError, from_json
 from weft.host import fleetlock
 from weft.plan import Plan, Step
+from weft.testing.fake_migrate import Migrates
 from weft.testing.fake_request import COMMON, VERBS, parse, ready_plan, window
 from weft.testing.fake_state import go_back, record
 from weft.testing.fake_talk import Talk
@@ -42,7 +43,7 @@ PYTHON = "3.11"
 """Of every host."""
 
 
-class FakeEngine(Talk):
+class FakeEngine(Talk, Migrates):
     """One host. prefix: its directory, made if it is not there."""
 
     def __init__(self, prefix: Path, stream: BinaryIO, say: Any):
@@ -268,7 +269,7 @@ class FakeEngine(Talk):
                 "set_up": self.state["set_up"], "live": self.state["live"], "slot": "a" if self.state["set_up"] else "",
                 "slots": {"a": self.state["live"]} if self.state["set_up"] else {}, "answers": answers,
                 "generations": self.state["generations"], "drift": [], "pins": {}, "adopted": "", "disk_free": 1 << 30, "python": PYTHON,
-                "lock": self._lock()}
+                "lock": self._lock(), "migrated": self.state.get("migrated", [])}
 
 
 def main(argv: list[str]) -> int:

@@ -1,0 +1,112 @@
+"""A release's database migration: one command, on one host for all, in the release's virtualenv and settings, as the application's own account.
+
+Which command that is, set-up has said: an account that may only deploy does not choose what runs here. What was run is remembered, from before it
+begins, so that the same release and command run once, and once more where nobody knows how they ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from typing import Any, Sequence
+
+from weft import durable
+from weft.errors import FailedUndone, Refused
+from weft.host import decide
+from weft.host.commands import CommandFailed, run as execute
+from weft.host.layout import Layout
+from weft.host.state import HostState
+from weft.journal import Journal
+from weft.plan import canonical
+from weft.values import Generation
+
+FILE = "migrations.json"
+MEMORY = 50
+"""How many are remembered."""
+BEGUN, DONE, FAILED = "begun", "done", "failed"
+
+# Runs as the application's account: root handles no value of the settings, and none stands in the environment of a process of root's.
+LAUNCH = """
+import configparser, json, os, re, sys
+app, place, *argv = sys.argv[1:]
+release, settings = os.path.realpath(place + "/release"), place + "/settings.ini"
+with open(place + "/record.json") as handle:
+    record = json.load(handle)
+env = dict(os.environ, PATH=release + "/venv/bin:" + os.environ["PATH"], WEFT_RELEASE=record["release"], WEFT_VERSION=record["version"])
+if os.path.exists(settings):
+    env["WEFT_SETTINGS"] = settings
+    parser = configparser.RawConfigParser()
+    parser.optionxform = str
+    parser.read(settings, encoding="utf-8")
+    for section in parser.sections():
+        for key, value in parser.items(section):
+            env[re.sub(r"[^A-Z0-9]+", "_", ("%s_%s_%s" % (app, section, key)).upper())] = value
+argv = [each.replace("{settings}", settings) for each in argv]
+try:
+    os.execvpe(argv[0], argv, env)
+except OSError as error:
+    sys.exit("%s: %s" % (argv[0], error.strerror))
+"""
+
+
+def digest(command: Sequence[str]) -> str:
+    """What tells one command from another in a record, which everybody may see."""
+    return hashlib.sha256(canonical(list(command)).encode()).hexdigest()[:12]
+
+
+def records(layout: Layout) -> tuple[dict[str, str], ...]:
+    """The last ones, the newest first: release, version, command (a digest), result, by, at."""
+    try:
+        said = json.loads((layout.state / FILE).read_text())
+    except (OSError, ValueError):
+        return ()
+    return tuple({str(key): str(value) for key, value in each.items()} for each in said if isinstance(each, dict)) if isinstance(said, list) else ()
+
+
+def answer(machine: Any) -> dict[str, Any]:
+    """What the verb does, with the host's lock held. Raises Refused before anything was run; FailedUndone for a command that failed: nothing is switched, but the database may be another."""
+    with machine.locked():
+        return _run(machine, machine.state())
+
+
+def _run(machine: Any, state: HostState) -> dict[str, Any]:
+    site, generation = machine.site, state.generation(machine.request.generation)
+    machine.on_trial(state)  # nobody could undo it while this has the host's lock
+    if not generation or not decide.there(state, generation):
+        raise Refused(f"there is no generation {machine.request.generation} here", "stage it first")
+    if not site.migrate:
+        raise Refused("this host was set up without a migration", f"run `{machine.layout.setup_command}` for this host")
+    note = {"release": generation.release, "version": generation.version, "command": digest(site.migrate["command"]), "by": machine.request.by}
+    start = time.monotonic()
+    _remember(machine.layout, {**note, "result": BEGUN})
+    try:
+        _execute(machine, generation)
+    except CommandFailed as error:
+        _remember(machine.layout, {**note, "result": FAILED})
+        _history(machine, generation, "failed", start)
+        raise FailedUndone(error.message, error.hint or "mend it and what it left in the database, then run the same command again",
+                           f"nothing was switched, but the database may have changed; {machine.served()}", error.details) from None
+    _remember(machine.layout, {**note, "result": DONE})
+    _history(machine, generation, "done", start)
+    return {"state": machine.state().to_json()}
+
+
+def _execute(machine: Any, generation: Generation) -> None:
+    layout, site = machine.layout, machine.site
+    place = layout.generation(generation.number)
+    # unbuffered: what it has said last must be there when it is ended at its deadline, and in its order
+    execute([str(place / "release/venv/bin/python"), "-I", "-c", LAUNCH, layout.app, str(place), *site.migrate["command"]],
+            f"the migration to {generation.version} failed", layout, site.account, site.migrate["timeout"], {"HOME": "/", "PYTHONUNBUFFERED": "1"})
+
+
+def _remember(layout: Layout, note: dict[str, str]) -> None:
+    same = ("release", "command")
+    others = [each for each in records(layout) if any(each.get(key) != note[key] for key in same)]
+    said = [{**note, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}, *others]
+    durable.write(layout.state / FILE, json.dumps(said[:MEMORY], sort_keys=True), 0o600)
+
+
+def _history(machine: Any, generation: Generation, result: str, start: float) -> None:
+    Journal(machine.layout.state / "history.jsonl").append(
+        "migrate", by=machine.request.by, generation=generation.number, version=generation.version, result=result, seconds=round(time.monotonic() - start, 2))

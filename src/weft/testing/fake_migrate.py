@@ -1,0 +1,26 @@
+"""The fake engine's migrations: it runs none, and remembers them as a real one does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from weft.errors import Refused
+from weft.host.migrate import DONE, digest
+
+
+class Migrates:
+    """A part of the fake engine."""
+
+    request: dict[str, Any]
+    state: dict[str, Any]
+
+    def migrate(self) -> dict[str, Any]:
+        found = next((each for each in self.state["generations"] if each["number"] == self.request["generation"]), None)
+        if not found:
+            raise Refused(f"there is no generation {self.request['generation']} here")
+        command = digest(self.request["site"]["migrate"]["command"])
+        self.state.setdefault("migrated", []).insert(0, {"release": found["release"], "version": found["version"], "command": command, "result": DONE})
+        return {"state": self.seen()}
+
+    def seen(self) -> dict[str, Any]:
+        raise AssertionError("the engine has it")
