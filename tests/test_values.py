@@ -60,7 +60,8 @@ def test_artifact_names_stay_inside(name):
 
 
 @pytest.mark.parametrize("change, says", [
-    ({"format": 3}, "manifest format 3 is unknown to this weft, which reads formats 1 and 2"), ({"format": True}, "manifest format True"), ({"format": 1}, "unknown keys: pythons, unvendored"), ({"extra": 1}, "unknown keys: extra"),
+    ({"format": 4}, "manifest format 4 is unknown to this weft, which reads formats 1 to 3"), ({"format": 3}, "has format 3, and rollback_safe True"),
+    ({"rollback_safe": False}, "unknown keys: rollback_safe"), ({"format": 3, "rollback_safe": 0}, "rollback_safe 0"), ({"format": 3, "rollback_safe": True}, "rollback_safe True"), ({"format": True}, "manifest format True"), ({"format": 1}, "unknown keys: pythons, unvendored"), ({"extra": 1}, "unknown keys: extra"),
     ({"version": "../1"}, "the manifest is not valid"), ({"callable": "os.system('id')"}, "is not package.module:attribute"),
     ({"tag": 1}, "tag in the manifest is not a text"), ({"artifacts": []}, "needs one wheel"), ({"callable": ""}, "one entry or callable"), ({"pythons": ["3.11; id"]}, "manifest names python"), ({"pythons": []}, "names no python"), ({"python": "3.11"}, "unknown keys: python"),
     ({"artifacts": [{"name": "x.whl", "kind": "wheel", "size": -1, "sha256": SHA}]}, "is not a number of bytes"),

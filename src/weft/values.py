@@ -26,7 +26,7 @@ _SHA = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _PYTHON = re.compile(r"3\.(?:0|[1-9][0-9]?)", re.ASCII)
 
 RESERVED = {"simple": "in every artifact store the package index has it"}
-FORMATS = (1, 2)
+FORMATS = (1, 2, 3)
 KINDS = ("sdist", "wheel", "lock", "dependency", "installer", "entry", "settings", "sbom")
 
 
@@ -104,7 +104,8 @@ class Release:
     `pythons` are the hosts' minor versions that the wheels are for, such as "3.11"; each host takes its own `part`.
     unvendored: dependencies that belong to the release but do not lie in the store; an operator fetches them by sha256.
     built: what made it, name -> version (weft, python, build, backend).  sdist_tar: sha256 of the sdist's tar before
-    compression, "" in manifests of older wefts.  format: 1 knew one Python, and had all dependencies in the store.
+    compression, "" in manifests of older wefts.  format: 1 knew one Python, and had all dependencies in the store; 3 is 2 of a release that is
+    not rollback_safe: what was served before it may not work any more with what it leaves, such as a migrated database.
     """
 
     app: str
@@ -120,6 +121,7 @@ class Release:
     built: Mapping[str, str] = field(default_factory=dict, hash=False)
     sdist_tar: str = ""
     unvendored: tuple[Artifact, ...] = ()
+    rollback_safe: bool = True
 
     def __post_init__(self) -> None:
         app_name(self.app)
@@ -130,6 +132,8 @@ class Release:
                 raise Refused(f"{name} in the manifest is not a text")
         if not isinstance(self.built, dict) or not all(isinstance(each, str) for each in self.built.values()):
             raise Refused("built in the manifest is not a table of texts")
+        if not isinstance(self.rollback_safe, bool) or self.rollback_safe == (self.format == 3):
+            raise Refused(f"the manifest of {self.app} {self.version} has format {self.format}, and rollback_safe {_shown(self.rollback_safe)}")
         if self.callable and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", self.callable, re.ASCII):
             raise Refused(f"callable {_shown(self.callable)} is not package.module:attribute")
         if len(self.of_kind("wheel")) != 1 or len(self.of_kind("entry")) + bool(self.callable) != 1:
@@ -199,6 +203,8 @@ class Release:
         for each in [*said["artifacts"], *said["unvendored"]]:
             if not each["pythons"]:
                 del each["pythons"]
+        if self.rollback_safe:
+            del said["rollback_safe"]
         if self.format == 1:
             said["python"] = said.pop("pythons")[0]
             del said["unvendored"]
@@ -214,10 +220,11 @@ class Release:
         if not isinstance(said, dict):
             raise Refused("the manifest is not a JSON object")
         if said.get("format", 1) not in FORMATS or isinstance(said.get("format"), bool):
-            raise Refused(f"manifest format {said['format']!r} is unknown to this weft, which reads formats 1 and 2", "upgrade weft")
+            raise Refused(f"manifest format {said['format']!r} is unknown to this weft, which reads formats 1 to {FORMATS[-1]}", "upgrade weft")
         said = {"format": 1, **said}
         known = set(cls.__dataclass_fields__) - ({"pythons", "unvendored"} if said["format"] == 1 else set())
         known |= {"python"} if said["format"] == 1 else set()
+        known -= {"rollback_safe"} if said["format"] < 3 else set()
         if set(said) - known:
             raise Refused(f"the manifest has unknown keys: {', '.join(sorted(set(said) - known))}")
         try:

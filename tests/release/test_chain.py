@@ -101,8 +101,8 @@ def test_a_manifest_of_before_is_still_read_and_one_of_later_refused_clearly(sig
     said = json.loads((signed[0].store / APP / "1.1.4/manifest.json").read_text())
     older = {key: value for key, value in said.items() if key not in ("built", "sdist_tar")}
     assert (Release.from_json(older).built, Release.from_json(older).sdist_tar) == ({}, "")
-    with pytest.raises(Refused, match="^manifest format 3 is unknown to this weft, which reads formats 1 and 2$"):
-        Release.from_json({**said, "format": 3, "surprise": True})
+    with pytest.raises(Refused, match="^manifest format 4 is unknown to this weft, which reads formats 1 to 3$"):
+        Release.from_json({**said, "format": 4, "surprise": True})
 
 
 @pytest.mark.parametrize("lines, message", [

@@ -57,6 +57,8 @@ PROJECT = (
     Key("signing_key", "str", "", "The SSH key that signs releases and the index: a private key's file, or a public one whose private "
         "half your SSH agent holds; relative to the project, ~ is your home. Default: releases are not signed."),
     Key("index_days", "int", 90, "Days until the signed index of releases expires; `inv index`, and every release, renews it."),
+    Key("rollback_safe", "bool", True, "false for a release that leaves what the ones before may not work with, such as a migrated database: its manifest says so, a deploy of it "
+        "that fails halts instead of going back, and a rollback across it needs `--force-unsafe`."),
     Key("version_file", "str", "", "The file the version is written in, once. Default: found."),
 )
 PROJECT += tuple(

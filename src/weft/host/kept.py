@@ -75,7 +75,7 @@ def listing(layout: Layout) -> tuple[Kept, ...]:
         said = read_json(folder(layout) / name)
         found.append(Kept(release.id, str(release.version), str(said.get("status", "")), str(said.get("at", "")), release.layer,
                           tuple(a.sha256 for a in release.for_host()), tuple(a.sha256 for a in release.of_kind("installer")),
-                          _number(said.get("generation"))))
+                          _number(said.get("generation")), release.rollback_safe))
     return tuple(sorted(found, key=lambda kept: (kept.generation, kept.at, kept.release), reverse=True))
 
 

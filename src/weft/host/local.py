@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable
 
 from weft.errors import FailedUndone, Interrupted, OutcomeUnknown, Refused
-from weft.host import PROTOCOL, edit, kept, recover as recovery, report, secrets, trial
+from weft.host import PROTOCOL, edit, kept, recover as recovery, report, secrets, trial, unsafe
 from weft.host.layout import Layout
 from weft.host.machine import Machine
 from weft.host.recover import copy_of_site, kept_site
@@ -115,7 +115,7 @@ def _not_ready(app: str, state: HostState, wanted: str) -> Refused:
     return Refused(f"{wanted or 'nothing'} is {'not ' if wanted else ''}installed to be switched to", f"weft-host install {app} PLACE{back}; ready: {ready}")
 
 
-def rollback(here: Here, to: str, yes: bool, force_bad: bool) -> dict[str, Any]:
+def rollback(here: Here, to: str, yes: bool, force_bad: bool, force_unsafe: bool) -> dict[str, Any]:
     """Go back, without watching for longer than it takes to ask; kept when somebody says so."""
     wanted, force = Version(to) if to else "", {"force": ["bad"]} if force_bad else {}
     seen = here.ask("observe", release=None, rollback={"to": wanted}, **force)
@@ -123,6 +123,9 @@ def rollback(here: Here, to: str, yes: bool, force_bad: bool) -> dict[str, Any]:
     if not seen["plan"]:
         here.screen.say([f"{wanted} is served already: nothing to do"])
         return {"did": [], "state": seen["state"]}
+    crossed = unsafe.crossed(seen["state"], seen["to"])
+    if crossed and not force_unsafe:
+        raise Refused(unsafe.why(crossed), f"if it does all the same: weft-host rollback {here.app}{f' --to {wanted}' if wanted else ''} {unsafe.FORCE}", here.machine().served())
     here.screen.say([f"back to {seen['to']}, from {FROM[seen['from']]}"])
     said = here.ask("rollback", site={"watch": 0}, to=wanted, base=seen["state"]["live"], **force)
     return {**_kept(here, said, seen["to"], yes), "from": seen["from"]}

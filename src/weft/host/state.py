@@ -29,6 +29,7 @@ class Kept:
     files: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     generation: int = 0
+    rollback_safe: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,4 +77,5 @@ class HostState:
             "slot": self.slot, "slots": self.slots, "answers": self.answers,
             "generations": [g.to_json() for g in self.generations], "drift": list(self.drift), "adopted": self.adopted,
             "disk_free": self.disk_free, "python": self.python, "pins": self.pins, "lock": self.lock, "migrated": list(self.migrated),
+            "unsafe": [each.release for each in self.kept if not each.rollback_safe],
         }

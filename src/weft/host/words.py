@@ -19,6 +19,7 @@ _APP = ("app", {"metavar": "APP", "help": "the application's name"})
 _YES = ("--yes", {"action": "store_true", "help": "keep it as soon as it was switched to and is well, without asking"})
 _BAD = ("--force-bad", {"action": "store_true", "help": "a version all the same that is marked bad or went bad here"})
 _YANKED = ("--force-yanked", {"action": "store_true", "help": "a version all the same that was taken back (inv yank)"})
+_UNSAFE = ("--force-unsafe", {"action": "store_true", "help": "also from a release that is not rollback_safe"})
 _JSON = ("--json", {"action": "store_true", "help": "one JSON object at the end, nothing else on standard output"})
 
 
@@ -40,7 +41,7 @@ COMMANDS = (
     Command("activate", "switch to what was installed; it goes back by itself if nobody confirms it", "weft-host activate shop 1.1.4",
             (_APP, ("version", {"metavar": "VERSION", "nargs": "?", "default": "", "help": "default: what was installed last"}), _YES)),
     Command("rollback", "go back to the release before, or to a version, from what this host still has", "weft-host rollback shop --yes",
-            (_APP, ("--to", {"metavar": "V", "default": "", "help": "a version (default: the good one before)"}), _YES, _BAD)),
+            (_APP, ("--to", {"metavar": "V", "default": "", "help": "a version (default: the good one before)"}), _YES, _BAD, _UNSAFE)),
     Command("confirm", "keep what is on trial", "weft-host confirm shop"),
     Command("status", "what is served, what really answers, what this host can go back to", "weft-host status shop"),
     Command("history", "what was done here, newest first", "weft-host history shop"),

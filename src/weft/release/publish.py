@@ -36,7 +36,7 @@ class Parts:
 
 
 def manifest(app: str, version: str, commit: str, tag: str, epoch: int, parts: Parts, callable_: str, entry: str,
-             found: Mapping[str, tuple[str, Path]], built: Mapping[str, str], sdist_tar: str) -> Release:
+             found: Mapping[str, tuple[str, Path]], built: Mapping[str, str], sdist_tar: str, rollback_safe: bool = True) -> Release:
     """Made from nothing but its arguments, so that the same commit gives the same manifest. epoch: the commit's time.
 
     built: what made it, name -> version.  sdist_tar: sha256 of the sdist's tar before compression.
@@ -45,4 +45,4 @@ def manifest(app: str, version: str, commit: str, tag: str, epoch: int, parts: P
     outside = tuple(parts.artifact(f"wheelhouse/{path.name}", "dependency", path) for path in sorted(parts.outside))
     created = datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return Release(app, Version(version), commit, tag, created, tuple(parts.pythons), artifacts, callable_, entry,
-                   built=dict(built), sdist_tar=sdist_tar, unvendored=outside)
+                   format=2 if rollback_safe else 3, built=dict(built), sdist_tar=sdist_tar, unvendored=outside, rollback_safe=rollback_safe)

@@ -227,7 +227,7 @@ def _stage(work: Work, version: str, tag: str) -> None:
     found = publish.files([("sdist", archive), ("wheel", wheel)], [path for path in wheels if path not in outside], tools.installer(work.log), work.place / "requirements.lock", named)
     parts = publish.Parts([each.python for each in targets(config)], work.locked.pythons, outside)
     release = publish.manifest(project.app, version, work.note.commit, tag, work.epoch, parts,
-                               config["callable"], _entry(work, version), found, chain.builders(wheel), chain.tar_digest(archive))
+                               config["callable"], _entry(work, version), found, chain.builders(wheel), chain.tar_digest(archive), config["rollback_safe"])
     signature = sign.signing(project.root, config).manifest(release)
     place = project.store.staging(project.app, version)
     work.remember(version=version, staged=str(place))

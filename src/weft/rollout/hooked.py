@@ -12,7 +12,7 @@ import time
 from typing import Any, Callable, Sequence
 
 from weft.errors import Refused, WeftError
-from weft.rollout import hooks
+from weft.rollout import hooks, unsafe
 from weft.rollout.hookrun import Commands, HookFailed
 from weft.rollout.hooks import Hooks
 from weft.rollout.hostrun import HostRun
@@ -118,8 +118,12 @@ class Hooked:
         except HookFailed as error:
             if run.status != "switched":
                 return self._warn(error)
-            run.error, run.status = error, "lost"
-            run.settle()
+            if unsafe.deploying(run.job):
+                error.message += f"; {run.host.name} does not go back by itself, for the release is not rollback_safe"
+                run.error, run.status = error, "stuck"
+            else:
+                run.error, run.status = error, "lost"
+                run.settle()
 
     def back(self, run: HostRun) -> None:
         """Take a host back that was switched, or whose answer was lost."""

@@ -35,6 +35,7 @@ class Job:
     watched: whether hosts are looked at after their waves, which their engines must know.  on: goes on with what was begun.
     mark: marks a version bad in the store, for a reason; whether it could be.
     sites: of the hosts that say something for themselves.
+    unsafe: whether to go back also from a release that nobody can go back from.
     """
 
     verb: str
@@ -53,6 +54,7 @@ class Job:
     on: bool = False
     mark: Callable[[str, str], bool] | None = None
     sites: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    unsafe: bool = False
 
     @property
     def site(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Callable, Iterable, Protocol, Sequence
 
 from weft.errors import FailedUndone, Refused, WeftError
-from weft.rollout import absent, budget, heartbeat, hooked, marks, migration, pause, soak, verdict
+from weft.rollout import absent, budget, heartbeat, hooked, marks, migration, pause, soak, unsafe, verdict
 from weft.rollout.budget import Policy
 from weft.rollout.hooked import Hooked
 from weft.rollout.hookrun import HookFailed
@@ -132,7 +132,7 @@ class Rollout:
             return
         faults = locked + self._from_store()
         faults += [run.error for run in self.runs if run.error]
-        faults += verdict.faults(self.runs) + verdict.uneven(self.job, self.runs) + self.hooked.faults()
+        faults += verdict.faults(self.runs) + verdict.uneven(self.job, self.runs) + unsafe.faults(self.job, self.runs) + self.hooked.faults()
         if self.job.payload and (faults or self.todo):
             faults += _raised(self.job.payload.verify)
             faults += _raised(self._bring) if not faults else []
@@ -202,10 +202,11 @@ class Rollout:
 
     def back(self, wave: Sequence[HostRun], why: str) -> None:
         """Every host that this rollout has switched, or those of the last wave, or none; and every one whose answer was lost."""
-        going = {budget.ALL: self.runs, budget.WAVE: wave, budget.HALT: []}[self.policy.on_failure]
+        policy = budget.HALT if unsafe.deploying(self.job) else self.policy.on_failure
+        going = {budget.ALL: self.runs, budget.WAVE: wave, budget.HALT: []}[policy]
         gone = [run for run in self.runs if run.status == "lost" or run.status == "switched" and run in going]
         self.job.lock.ending(0)
-        self.progress.phase(f"{why}: {self.policy.on_failure}")
+        self.progress.phase(f"{why}: {policy}" + (" (it is not rollback_safe)" if policy != self.policy.on_failure else ""))
         if gone:
             self.progress.phase(f"going back on {_count(gone)}")
             self.each(gone, self.hooked.back, heed=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Iterable, Sequence
 
 from weft.errors import (FailedUndone, Interrupted, NeedsHands, OutcomeUnknown, Refused, WeftError)
+from weft.rollout import unsafe
 from weft.rollout.fleetlock import barred
 from weft.rollout.hostrun import HostRun, Job, serves
 
@@ -158,7 +159,7 @@ def _forward(job: Job, left: Sequence[HostRun]) -> str:
 
 def _backward(job: Job, done: Sequence[HostRun]) -> str:
     # a second rollback would go one release further back, so the way back from a rollback is a deploy
-    return f"fab {'rollback' if job.verb == 'deploy' else 'deploy --version ' + serves(done[0].before)}{_limit(done)}"
+    return f"fab {'rollback' + unsafe.flag(job) if job.verb == 'deploy' else 'deploy --version ' + serves(done[0].before)}{_limit(done)}"
 
 
 def _limit(runs: Sequence[HostRun]) -> str:
@@ -178,7 +179,7 @@ def _settles(unknown: Sequence[HostRun]) -> str:
 
 
 def _hands(job: Job, stuck: Sequence[HostRun]) -> str:
-    return f"look at {_names(stuck)}: fab status{_limit(stuck)}; then: fab rollback{_limit(stuck)}"
+    return f"look at {_names(stuck)}: fab status{_limit(stuck)}; then: fab rollback{unsafe.flag(job)}{_limit(stuck)}"
 
 
 def _mixed(job: Job, failed: Sequence[HostRun], switched: Sequence[HostRun]) -> str:

@@ -20,6 +20,7 @@ LOCK_WAIT = "seconds to wait for somebody else's rollout or freeze to end (defau
 VERSION = "the version to deploy, as it was released"
 PLAN = "show every host's plan and change nothing"
 OVERRIDES = {"force_yanked": "deploy a version all the same that was taken back (inv yank)",
+             "force_unsafe": "go back all the same from a release that is not rollback_safe",
              "force_bad": "deploy a version all the same that is marked bad",
              "accept_expired": "believe an index here that is past its time; hosts with signers of their own do not"}
 
@@ -44,7 +45,7 @@ def _newest(environment: Any) -> str:
 
 @task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, "lock_wait": LOCK_WAIT, "skip_unreachable": SKIP, "pause_after": PAUSE, **OVERRIDES})
 @shell.command
-def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False, pause_after="", force_yanked=False, force_bad=False,
+def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False, pause_after="", force_yanked=False, force_bad=False, force_unsafe=False,
            accept_expired=False):
     """Bring a released version to the hosts: stage everywhere, switch in waves, confirm, or go back."""
     if version:
@@ -53,24 +54,24 @@ def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, 
     environment = load(c, env, limit, exclude)
     environment = environment.paused(pause_after) if pause_after else environment
     wanted = _version(version, "deploy", lambda: _newest(environment))
-    return roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable), plan or c.config.run.dry, json)
+    return roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable, unsafe=force_unsafe), plan or c.config.run.dry, json)
 
 
 @task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON, "skip_unreachable": SKIP, **OVERRIDES})
 @shell.command
-def plan(c, version="", env="", limit="", exclude="", json=False, skip_unreachable=False, force_yanked=False, force_bad=False, accept_expired=False):
+def plan(c, version="", env="", limit="", exclude="", json=False, skip_unreachable=False, force_yanked=False, force_bad=False, force_unsafe=False, accept_expired=False):
     """Show what a deploy would do on every host, and change nothing."""
     if version:
         Version(version)
     environment = load(c, env, limit, exclude)
     wanted = _version(version, "plan", lambda: _newest(environment))
-    return roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, skip=skip_unreachable), True, json)
+    return roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, skip=skip_unreachable, unsafe=force_unsafe), True, json)
 
 
 @task(auto_shortflags=False, help={"to": "a version (default: the good one before)", "env": ENV, "fast": "all hosts at once; one that fails takes none of the others along",
                                    "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, "lock_wait": LOCK_WAIT, "skip_unreachable": SKIP, **OVERRIDES})
 @shell.command
-def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False, force_yanked=False, force_bad=False,
+def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False, force_yanked=False, force_bad=False, force_unsafe=False,
            accept_expired=False):
     """Go back to the release before, or to a named one: from what the hosts still have, else from the store."""
     if to:
@@ -78,7 +79,7 @@ def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, jso
     wait = seconds(lock_wait, "--lock-wait")
     environment = load(c, env, limit, exclude)
     environment = environment.at_once() if fast else environment
-    return roll(environment, environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable), plan or c.config.run.dry, json)
+    return roll(environment, environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable, unsafe=force_unsafe), plan or c.config.run.dry, json)
 
 
 @task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})

@@ -180,6 +180,7 @@ class FakeEngine(Talk, Migrates):
         self.state["generations"].insert(0, record(number, release.id, release.version, "staged", self.request["by"],
                                                    self.state["live"]))
         self._step(2, 2, "check", "import the application")
+        self.note(release)
         return {"generation": number, "state": self.seen()}
 
     def _receive(self) -> None:
@@ -269,7 +270,7 @@ class FakeEngine(Talk, Migrates):
                 "set_up": self.state["set_up"], "live": self.state["live"], "slot": "a" if self.state["set_up"] else "",
                 "slots": {"a": self.state["live"]} if self.state["set_up"] else {}, "answers": answers,
                 "generations": self.state["generations"], "drift": [], "pins": {}, "adopted": "", "disk_free": 1 << 30, "python": PYTHON,
-                "lock": self._lock(), "migrated": self.state.get("migrated", [])}
+                "lock": self._lock(), **self.remembered()}
 
 
 def main(argv: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The fake engine's migrations: it runs none, and remembers them as a real one does."""
+"""The fake engine's migrations: it runs none, and remembers them as a real one does; and which releases nobody can go back from."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from weft.errors import Refused
 from weft.host.migrate import DONE, digest
+from weft.values import Release
 
 
 class Migrates:
@@ -21,6 +22,14 @@ class Migrates:
         command = digest(self.request["site"]["migrate"]["command"])
         self.state.setdefault("migrated", []).insert(0, {"release": found["release"], "version": found["version"], "command": command, "result": DONE})
         return {"state": self.seen()}
+
+    def note(self, release: Release) -> None:
+        """What is remembered of a release that is staged."""
+        self.state.setdefault("unsafe", []).extend([] if release.rollback_safe else [release.id])
+
+    def remembered(self) -> dict[str, Any]:
+        """Its part of `state`."""
+        return {key: self.state.get(key, []) for key in ("migrated", "unsafe")}
 
     def seen(self) -> dict[str, Any]:
         raise AssertionError("the engine has it")
