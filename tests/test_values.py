@@ -132,6 +132,12 @@ def test_a_manifest_of_format_1_is_read_and_written_as_it_was():
     assert Release.from_json(one.part("3.11").to_json()) == one
 
 
+def test_a_release_that_nobody_can_go_back_from_says_so():
+    one = release(format=3, rollback_safe=False)
+    assert Release.from_json(json.loads(one.text())) == one and one.id == release().id and not one.part("3.11").rollback_safe
+    assert '"format": 3' in one.text() and '"rollback_safe": false' in one.text() and "rollback_safe" not in release().text()
+
+
 def test_a_manifest_for_two_survives_json():
     one = release(**TWO, unvendored=(Artifact("wheelhouse/e-1-py3-none-any.whl", "dependency", 1, "e" * 64, ("3.11",)),))
     assert Release.from_json(json.loads(one.text())) == one

@@ -1,14 +1,16 @@
 """The engine's migrations on a real host under a prefix: whose process it is, what it gets, what is remembered, and what a failure says."""
 
+import dataclasses
 import json
 import os
 import pwd
 import signal
+import subprocess
 import time
 
 import pytest
 
-from tests.host.bench_host import HostUnderPrefix, missing
+from tests.host.bench_host import SOURCE, HostUnderPrefix, missing
 from tests.servers.test_contract import SAID
 from weft.errors import Refused
 from weft.host import request
@@ -35,7 +37,9 @@ def host():
         made.out.chmod(0o777)
         made.ok("setup")
         assert made.deploy(*made.release("1.0"))[0] == 0
-        code, last, _base = made.stage(*made.release("1.1"))
+        release, content = made.release("1.1")
+        made.release_id = release.id
+        code, last, _base = made.stage(dataclasses.replace(release, format=3, rollback_safe=False), content)
         assert code == 0
         made.number = last["result"]["generation"]
         yield made
@@ -127,6 +131,20 @@ def test_what_cannot_be_migrated_is_refused_before_anything_runs(host):
     assert code == 3 and "is on trial" in said["message"], said
     assert host.call("revert", generation=host.number)[0] == 0
     assert not (host.out / "touched").exists()
+
+
+def test_nobody_goes_back_on_the_host_from_a_release_that_is_not_rollback_safe(host):
+    def back(*words):
+        done = subprocess.run([*host.argv(), "rollback", "shop", "--yes", *words], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(SOURCE)})
+        return done.returncode, done.stdout + done.stderr
+
+    release, content = host.release("1.1")
+    host.deploy(dataclasses.replace(release, format=3, rollback_safe=False), content)
+    state = host.ok("observe", release=None)["state"]
+    assert state["answers"]["version"] == "1.1" and state["unsafe"] == [host.release_id]
+    code, said = back()
+    assert code == 3 and "1.1 is not rollback_safe" in said and "weft-host rollback shop --force-unsafe" in said and host.version() == "1.1"
+    assert back("--force-unsafe")[0] == 0 and host.version() == "1.0"
 
 
 @pytest.mark.parametrize("said", [[], {"command": ["x"]}, {"command": [], "timeout": 1}, {"command": ["./x"], "timeout": 1}, {"command": ["x\0"], "timeout": 1},

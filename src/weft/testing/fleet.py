@@ -163,8 +163,8 @@ class Fleet:
         return [json.loads(line) for line in (self.prefix(name) / "log").read_text().splitlines()]
 
 
-def publish(store: Path, version: str, big: int = 0) -> Release:
-    """A release with real bytes in a directory store. big: bytes of one more dependency."""
+def publish(store: Path, version: str, big: int = 0, safe: bool = True) -> Release:
+    """A release with real bytes in a directory store. big: bytes of one more dependency.  safe: its rollback_safe."""
     place = make(store.parent / f"files-{version}")
     content = {f"{APP}-{version}.tar.gz": ("sdist", b"sdist " + version.encode()),
                f"{APP}-{version}-py3-none-any.whl": ("wheel", b"wheel " + version.encode()),
@@ -178,7 +178,7 @@ def publish(store: Path, version: str, big: int = 0) -> Release:
         files[name].write_bytes(payload)
         artifacts.append(Artifact(name, kind, len(payload), hashlib.sha256(payload).hexdigest()))
     release = Release(APP, Version(version), "0" * 40, version, "2026-01-01T00:00:00Z", "3.11", tuple(artifacts),
-                      callable="shop:application")
+                      callable="shop:application", format=2 if safe else 3, rollback_safe=safe)
     target = open_store(str(store), store)
     staged = target.staging(APP, version)
     target.stage(staged, release, files)
