@@ -1,13 +1,18 @@
 """Releases that are not rollback_safe: a deploy of one that fails halts, and a way back across one is asked for in words."""
 
 import dataclasses
+import inspect
 import shutil
 
 import pytest
+from invoke import Context
 
 from weft.errors import FailedUndone, NeedsHands, Refused
 from weft.host.unsafe import crossed
+from weft.release.publish import Parts, manifest
 from weft.rollout import hostrun
+from weft.rollout.environment import Environment
+from weft.tasks import deploy
 from weft.testing.fleet import publish
 
 pytestmark = pytest.mark.slow
@@ -94,3 +99,27 @@ def state(*chain, live=None, unsafe=("x",)):
 ])
 def test_what_a_way_crosses(seen, to, back, found):
     assert crossed(seen, to, back) == found
+
+
+@pytest.mark.parametrize("name, words", [("rollback", {"to": "1.0"}), ("deploy", {"version": "1.0"}), ("plan", {"version": "1.0"})])
+def test_the_word_reaches_the_rollout(monkeypatch, capsys, name, words):
+    """As `--force-unsafe` of each task."""
+    asked = []
+
+    class Asked:
+        def job(self, *more, **named):
+            asked.append(inspect.signature(Environment.job).bind(self, *more, **named).arguments.get("unsafe", False))
+            raise Refused("enough")
+
+    monkeypatch.setattr(deploy, "load", lambda *more: Asked())
+    for unsafe in (False, True):
+        with pytest.raises(SystemExit):
+            getattr(deploy, name)(Context(), force_unsafe=unsafe, **words)
+    assert asked == [False, True]
+
+
+def test_the_manifest_of_a_release_says_it(tmp_path):
+    wheel = tmp_path / "shop-1.0-py3-none-any.whl"
+    wheel.write_bytes(b"")
+    made = [manifest("shop", "1.0", "c", "1.0", 0, Parts(["3.11"]), "shop:app", "", {wheel.name: ("wheel", wheel)}, {}, "", safe) for safe in (True, False)]
+    assert [(each.format, each.rollback_safe) for each in made] == [(2, True), (3, False)]
