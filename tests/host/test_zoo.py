@@ -73,7 +73,7 @@ HANGING = {
     "fork at import": ({"top": "import time\nif os.fork() == 0:\n    time.sleep(600)\n    os._exit(0)"}, f"not done after {HANGS} s", ""),
     "slow start": ({"top": DAEMON + "time.sleep(600)"}, "were not ready after", ""),
     "hang in health": ({"inside": "import time; time.sleep(600)"}, SICK + "no answer: timed out", ""),
-    "stops itself": ({"inside": "os.kill(os.getpid(), 19)"}, SICK + "no answer: timed out", ""),
+    "stops itself": ({"inside": "import time; os.kill(os.getpid(), 19); time.sleep(600)"}, SICK + "no answer: timed out", ""),
 }
 IN_THE_SERVER = {
     "import error in the server only": ({"top": DAEMON + "import not_there"}, "the application failed to start: ModuleNotFoundError", "import not_there"),

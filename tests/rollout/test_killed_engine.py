@@ -10,8 +10,9 @@ from tests.host.transactions import LATER
 from weft.errors import FailedUndone, OutcomeUnknown, Refused
 from weft.rollout import verdict
 from weft.rollout.access import Access
-from weft.rollout.hostrun import HostRun, Job
+from weft.rollout.hostrun import HostRun
 from weft.rollout.inventory import Host
+from weft.rollout.job import Job
 from weft.rollout.local import LocalChannel
 
 pytestmark = pytest.mark.slow

@@ -7,8 +7,9 @@ from tests.rollout.test_freeze import hosts  # noqa: F401
 from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, UsageError
 from weft.plan import Plan
 from weft.rollout import onward, pause
-from weft.rollout.hostrun import HostRun, Job, ready_for
+from weft.rollout.hostrun import HostRun, ready_for
 from weft.rollout.inventory import Host
+from weft.rollout.job import Job
 from weft.rollout.pause import Paused
 from weft.rollout.show import Silent
 

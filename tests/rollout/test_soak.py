@@ -12,8 +12,9 @@ from tests.host.conftest import host  # noqa: F401
 from weft.errors import FailedUndone, Interrupted, NeedsHands, OutcomeUnknown, Refused, UsageError, from_json
 from weft.rollout import hostrun, soak
 from weft.rollout.budget import Policy
-from weft.rollout.hostrun import HostRun, Job
+from weft.rollout.hostrun import HostRun
 from weft.rollout.inventory import Host
+from weft.rollout.job import Job
 from weft.rollout.run import Rollout
 from weft.rollout.show import Plain, Silent
 from weft.rollout.soak import Watched

@@ -3,8 +3,9 @@ import pytest
 from weft.errors import Refused, WeftError
 from weft.plan import Plan
 from weft.rollout import tables, verdict
-from weft.rollout.hostrun import HostRun, Job
+from weft.rollout.hostrun import HostRun
 from weft.rollout.inventory import Host
+from weft.rollout.job import Job
 
 
 def generation(number, version, status="good"):

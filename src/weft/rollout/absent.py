@@ -7,7 +7,8 @@ from typing import Any, Sequence
 from weft.errors import OutcomeUnknown, WeftError
 from weft.rollout import verdict
 from weft.rollout.access import Unreachable
-from weft.rollout.hostrun import HostRun, Job
+from weft.rollout.hostrun import HostRun
+from weft.rollout.job import Job
 
 OPTION = "--skip-unreachable"
 

@@ -15,8 +15,8 @@ from weft.rollout import marks, transport
 from weft.rollout.belief import belief
 from weft.rollout.fleetlock import FleetLock
 from weft.rollout.hooks import Hooks, hooks
-from weft.rollout.hostrun import Job
 from weft.rollout.inventory import Host, Inventory, inventory
+from weft.rollout.job import Job
 from weft.rollout.payload import Payload
 from weft.rollout.budget import HALT, Policy
 from weft.rollout.compare import Tolerance

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, Sequence
 
 from weft.errors import OutcomeUnknown, Refused, UsageError, WeftError
 from weft.rollout import budget, fleetlock, heartbeat, verdict
-from weft.rollout.hostrun import HostRun, Job, live_of
+from weft.rollout.hostrun import HostRun, live_of
 from weft.rollout.inventory import Host, waves
+from weft.rollout.job import Job
 from weft.rollout.pool import each
 from weft.rollout.show import Silent
 

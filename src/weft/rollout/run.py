@@ -13,8 +13,9 @@ from weft.rollout import absent, budget, heartbeat, hooked, marks, migration, pa
 from weft.rollout.budget import Policy
 from weft.rollout.hooked import Hooked
 from weft.rollout.hookrun import HookFailed
-from weft.rollout.hostrun import HostRun, Job
+from weft.rollout.hostrun import HostRun
 from weft.rollout.inventory import Host
+from weft.rollout.job import Job
 from weft.rollout.pool import Stop, each
 
 

@@ -6,7 +6,8 @@ from typing import Any, Sequence
 
 from weft.errors import Refused, WeftError
 from weft.host.unsafe import FORCE, crossed, why
-from weft.rollout.hostrun import HostRun, Job
+from weft.rollout.hostrun import HostRun
+from weft.rollout.job import Job
 
 
 def deploying(job: Job) -> bool:

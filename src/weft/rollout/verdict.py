@@ -7,7 +7,8 @@ from typing import Any, Iterable, Sequence
 from weft.errors import (FailedUndone, Interrupted, NeedsHands, OutcomeUnknown, Refused, WeftError)
 from weft.rollout import unsafe
 from weft.rollout.fleetlock import barred
-from weft.rollout.hostrun import HostRun, Job, serves
+from weft.rollout.hostrun import HostRun, serves
+from weft.rollout.job import Job
 
 
 def planned(runs: Sequence[HostRun]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ OVERRIDES = {"force_yanked": "deploy a version all the same that was taken back 
              "force_unsafe": "go back all the same from a release that is not rollback_safe",
              "force_bad": "deploy a version all the same that is marked bad",
              "accept_expired": "believe an index here that is past its time; hosts with signers of their own do not"}
+SCOPE = {"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON}
+ROLL = {**SCOPE, "skip_unreachable": SKIP, **OVERRIDES}
 
 
 def _version(text: str, name: str, known: Any) -> Version:
@@ -43,10 +45,10 @@ def _newest(environment: Any) -> str:
         return f"not readable ({error.message})"
 
 
-@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, "lock_wait": LOCK_WAIT, "skip_unreachable": SKIP, "pause_after": PAUSE, **OVERRIDES})
+@task(auto_shortflags=False, help={"version": VERSION, "plan": PLAN, "lock_wait": LOCK_WAIT, "pause_after": PAUSE, **ROLL})
 @shell.command
-def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False, pause_after="", force_yanked=False, force_bad=False, force_unsafe=False,
-           accept_expired=False):
+def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False, pause_after="",
+           force_yanked=False, force_bad=False, force_unsafe=False, accept_expired=False):
     """Bring a released version to the hosts: stage everywhere, switch in waves, confirm, or go back."""
     if version:
         Version(version)
@@ -54,35 +56,39 @@ def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, 
     environment = load(c, env, limit, exclude)
     environment = environment.paused(pause_after) if pause_after else environment
     wanted = _version(version, "deploy", lambda: _newest(environment))
-    return roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable, unsafe=force_unsafe), plan or c.config.run.dry, json)
+    job = environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable, unsafe=force_unsafe)
+    return roll(environment, job, plan or c.config.run.dry, json)
 
 
-@task(auto_shortflags=False, help={"version": VERSION, "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON, "skip_unreachable": SKIP, **OVERRIDES})
+@task(auto_shortflags=False, help={"version": VERSION, **ROLL})
 @shell.command
-def plan(c, version="", env="", limit="", exclude="", json=False, skip_unreachable=False, force_yanked=False, force_bad=False, force_unsafe=False, accept_expired=False):
+def plan(c, version="", env="", limit="", exclude="", json=False, skip_unreachable=False,
+         force_yanked=False, force_bad=False, force_unsafe=False, accept_expired=False):
     """Show what a deploy would do on every host, and change nothing."""
     if version:
         Version(version)
     environment = load(c, env, limit, exclude)
     wanted = _version(version, "plan", lambda: _newest(environment))
-    return roll(environment, environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, skip=skip_unreachable, unsafe=force_unsafe), True, json)
+    job = environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, skip=skip_unreachable, unsafe=force_unsafe)
+    return roll(environment, job, True, json)
 
 
-@task(auto_shortflags=False, help={"to": "a version (default: the good one before)", "env": ENV, "fast": "all hosts at once; one that fails takes none of the others along",
-                                   "limit": LIMIT, "exclude": EXCLUDE, "plan": PLAN, "json": JSON, "lock_wait": LOCK_WAIT, "skip_unreachable": SKIP, **OVERRIDES})
+@task(auto_shortflags=False, help={"to": "a version (default: the good one before)", "fast": "all hosts at once; one that fails takes none of the others along",
+                                   "plan": PLAN, "lock_wait": LOCK_WAIT, **ROLL})
 @shell.command
-def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False, force_yanked=False, force_bad=False, force_unsafe=False,
-           accept_expired=False):
+def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False,
+             force_yanked=False, force_bad=False, force_unsafe=False, accept_expired=False):
     """Go back to the release before, or to a named one: from what the hosts still have, else from the store."""
     if to:
         Version(to)
     wait = seconds(lock_wait, "--lock-wait")
     environment = load(c, env, limit, exclude)
     environment = environment.at_once() if fast else environment
-    return roll(environment, environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable, unsafe=force_unsafe), plan or c.config.run.dry, json)
+    job = environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable, unsafe=force_unsafe)
+    return roll(environment, job, plan or c.config.run.dry, json)
 
 
-@task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})
+@task(auto_shortflags=False, help={**SCOPE})
 @shell.command
 def status(c, env="", limit="", exclude="", json=False):
     """What every host serves, what really answers there, since when, by whom, and what was changed by hand."""
@@ -90,7 +96,7 @@ def status(c, env="", limit="", exclude="", json=False):
     return _ask(load(c, env, limit, exclude), tables.status, json)
 
 
-@task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})
+@task(auto_shortflags=False, help={**SCOPE})
 @shell.command
 def history(c, env="", limit="", exclude="", json=False):
     """What every host has served, newest first."""
@@ -98,7 +104,7 @@ def history(c, env="", limit="", exclude="", json=False):
     return _ask(load(c, env, limit, exclude), tables.history, json)
 
 
-@task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})
+@task(auto_shortflags=False, help={**SCOPE})
 @shell.command
 def verify(c, env="", limit="", exclude="", json=False):
     """Compare every installed file on the hosts with what was sealed, and name what differs."""
