@@ -43,7 +43,7 @@ def answer(machine: Any) -> dict[str, Any]:
         return {"did": [], "kept": left(layout)}
     with machine.locked():
         state = machine.state()
-        machine._on_trial(state)
+        machine.on_trial(state)
         if not there(layout) and not purge:
             return {"did": [], "kept": left(layout)}
         checked(machine.work)
