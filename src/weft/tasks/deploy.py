@@ -49,7 +49,10 @@ def _newest(environment: Any) -> str:
 @shell.command
 def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False, pause_after="",
            force_yanked=False, force_bad=False, force_unsafe=False, accept_expired=False):
-    """Bring a released version to the hosts: stage everywhere, switch in waves, confirm, or go back."""
+    """Bring a released version to the hosts: stage everywhere, switch in waves, confirm, or go back.
+
+    Example: fab deploy --version 1.1.4
+    """
     if version:
         Version(version)
     wait = seconds(lock_wait, "--lock-wait")
@@ -64,7 +67,10 @@ def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, 
 @shell.command
 def plan(c, version="", env="", limit="", exclude="", json=False, skip_unreachable=False,
          force_yanked=False, force_bad=False, force_unsafe=False, accept_expired=False):
-    """Show what a deploy would do on every host, and change nothing."""
+    """Show what a deploy would do on every host, and change nothing.
+
+    Example: fab plan --version 1.1.4
+    """
     if version:
         Version(version)
     environment = load(c, env, limit, exclude)
@@ -78,7 +84,10 @@ def plan(c, version="", env="", limit="", exclude="", json=False, skip_unreachab
 @shell.command
 def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False,
              force_yanked=False, force_bad=False, force_unsafe=False, accept_expired=False):
-    """Go back to the release before, or to a named one: from what the hosts still have, else from the store."""
+    """Go back to the release before, or to a named one: from what the hosts still have, else from the store.
+
+    Example: fab rollback --to 1.1.3
+    """
     if to:
         Version(to)
     wait = seconds(lock_wait, "--lock-wait")
@@ -91,7 +100,10 @@ def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, jso
 @task(auto_shortflags=False, help={**SCOPE})
 @shell.command
 def status(c, env="", limit="", exclude="", json=False):
-    """What every host serves, what really answers there, since when, by whom, and what was changed by hand."""
+    """What every host serves, what really answers there, since when, by whom, and what was changed by hand.
+
+    Example: fab status --json
+    """
     from weft.rollout import tables
     return _ask(load(c, env, limit, exclude), tables.status, json)
 
@@ -99,7 +111,10 @@ def status(c, env="", limit="", exclude="", json=False):
 @task(auto_shortflags=False, help={**SCOPE})
 @shell.command
 def history(c, env="", limit="", exclude="", json=False):
-    """What every host has served, newest first."""
+    """What every host has served, newest first.
+
+    Example: fab history --limit web1
+    """
     from weft.rollout import tables
     return _ask(load(c, env, limit, exclude), tables.history, json)
 
@@ -107,7 +122,10 @@ def history(c, env="", limit="", exclude="", json=False):
 @task(auto_shortflags=False, help={**SCOPE})
 @shell.command
 def verify(c, env="", limit="", exclude="", json=False):
-    """Compare every installed file on the hosts with what was sealed, and name what differs."""
+    """Compare every installed file on the hosts with what was sealed, and name what differs.
+
+    Example: fab verify --env production
+    """
     from weft.host import report
     from weft.rollout import survey, tables
     environment = load(c, env, limit, exclude)
@@ -138,7 +156,10 @@ def _ask(environment: Any, table: Any, json: bool) -> dict[str, Any]:
     "key": "public key file that lets the environment's user in (default: the environment's identity, with .pub)"})
 @shell.command
 def setup(c, env="", limit="", exclude="", as_="", key="", json=False):
-    """Prepare fresh hosts: accounts, directories, the sudo rule, the site. Running it again changes only what differs."""
+    """Prepare fresh hosts: accounts, directories, the sudo rule, the site. Running it again changes only what differs.
+
+    Example: fab setup --limit web3
+    """
     from weft.rollout import setup as work, show
     environment = load(c, env, limit, exclude)
     with show.progress(json) as progress:
@@ -152,7 +173,10 @@ def setup(c, env="", limit="", exclude="", as_="", key="", json=False):
                                    "yes": "keep the keys without asking"})
 @shell.command
 def trust(c, host="", env="", yes=False, json=False):
-    """Show the key of hosts that are not known yet, and keep it in the project's known_hosts."""
+    """Show the key of hosts that are not known yet, and keep it in the project's known_hosts.
+
+    Example: fab trust --host web3
+    """
     environment = load(c, env, host)
     kept = {each.name: _trust(each, environment.access, yes, json) for each in environment.hosts}
     return {"env": environment.name, "hosts": kept}
