@@ -156,7 +156,7 @@ def _published(seen: Seen, there: Published, frame: Frame, tagged: str) -> Decis
     if frame.clashes:
         return Decision([*faults.of_upload(frame)])
     note = seen.unfinished
-    behind = note and note.tag == frame.tag and seen.state.head == note.base != note.commit
+    behind = note and note.tag == frame.tag and seen.behind
     left = [] if there.indexed else [_index_step(frame.version)]
     ending = [*_hooks(frame, "after_publish"), *_last_steps(seen, frame, tagged)[1:]]
     return Decision(plan=_plan(seen, frame, ending if behind else left))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Sequence
 
 from weft.release import gitforward, run
+from weft.release.scratch import FORWARDING, Note
 from weft.release.vcs import Remote, SendHalf, SendRefused, SendUnknown, State, has, lacks
 
 _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
@@ -195,6 +196,12 @@ class Repository:
             raise SendHalf(f"{now.name} took {now.branch}, and not the tag {tag}: {said}")
         else:
             raise SendRefused(said)
+
+    def settle(self) -> None:
+        """git writes what it has whole, or not at all."""
+
+    def behind(self, state: State, note: Note) -> bool:
+        return (self.data / FORWARDING).is_file() or state.head == note.base and (note.base != note.commit or note.tag not in state.tags)
 
     def forward(self, scratch: Path, branch: str, base: str, commit: str, tag: str, tag_id: str) -> str:
         try:

@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Sequence
 
-from weft.release import run
+from weft.release import hgforward, run
 from weft.release.hgserver import Server
+from weft.release.scratch import Note
 from weft.release.vcs import Remote, SendRefused, SendUnknown, State
 
 _UNKNOWN = "unknown revision"
@@ -52,11 +53,11 @@ class Repository:
             self._server = Server(self.top, _environment())
         return self._server.ask(words, timeout, ok)
 
-    def _hg(self, *words: str, at: Path, timeout: float = 600) -> str:
+    def _hg(self, *words: str, at: Path, timeout: float = 600, ok: Sequence[int] = (0,)) -> str:
         """A command that changes something, in the repository at `at`, by a server that keeps the lock if this process dies."""
         if self._server is not None and not run.HELD <= self._server.held:
             self._server.close()
-        return self._read("--cwd", str(at), "-R", ".", *words, timeout=timeout)
+        return self._read("--cwd", str(at), "-R", ".", *words, timeout=timeout, ok=ok)
 
     def _quiet(self) -> list[str]:
         """Options that keep every configured hook out."""
@@ -105,7 +106,7 @@ class Repository:
     def remote(self, name: str, branch: str) -> Remote | None:
         if name not in self._paths():
             return None
-        branch, where = self._bookmark() or branch, self._pushed_to(name)
+        branch, where = self.bookmark() or branch, self._pushed_to(name)
         try:
             head = self._lookup(where, branch)
             import tempfile
@@ -119,9 +120,10 @@ class Repository:
         paths = self._paths()
         return paths.get(f"{name}:pushurl") or (paths.get("default-push") if name == "default" else "") or name
 
-    def _bookmark(self) -> str:
-        """The active one, also where a pull has moved it away from the working directory; "" without one."""
-        return self._read("bookmarks", "-T", "{if(active, bookmark)}", ok=(0, 1)).strip()
+    def bookmark(self) -> str:
+        """The active one, also where a pull has moved it away from the working directory, or a killed update has left it; "" without one."""
+        mark = hgforward.left(self)
+        return self._read("bookmarks", "-T", "{if(active, bookmark)}", ok=(0, 1)).strip() or (mark.bookmark if mark else "")
 
     def _lookup(self, remote: str, name: str) -> str:
         """What the remote calls by that name: a full id, "" when it knows no such name."""
@@ -222,7 +224,7 @@ class Repository:
         self._push(scratch, top, remote, tag, commit)
 
     def _push(self, scratch: Path, top: str, remote: Remote, tag: str, commit: str) -> None:
-        bookmark = ["--bookmark", remote.branch] if remote.head and self._bookmark() == remote.branch else []
+        bookmark = ["--bookmark", remote.branch] if remote.head and self.bookmark() == remote.branch else []
         if bookmark:
             self._hg("bookmark", "--quiet", "--force", "--rev", top, remote.branch, at=scratch)
         try:
@@ -240,34 +242,34 @@ class Repository:
             raise SendRefused("\n".join(error.tail))
 
     def _pull(self, scratch: Path, commit: str) -> None:
-        """Into the user's repository, in one transaction; what a killed one left is rolled back first."""
-        if (self.meta / "store/journal").exists():
-            self._hg("recover", "--quiet", at=self.top)
+        """Into the user's repository, in one transaction."""
+        self.settle()
         self._hg(*self._quiet(), "pull", "--quiet", "--rev", commit, str(scratch), at=self.top)
+
+    def settle(self) -> None:
+        """The transaction of a Mercurial that was killed is rolled back; for one that is at work here, this waits."""
+        if (self.meta / "store/journal").exists():
+            self._hg("recover", "--quiet", at=self.top, ok=(0, 1))  # 1: it came to its end meanwhile
+
+    def parents(self) -> list[str]:
+        return self._read("log", "-r", "parents()", "-T", _LINE).split()
+
+    def behind(self, state: State, note: Note) -> bool:
+        return hgforward.left(self) is not None or state.head == note.base != (note.tag_id or note.commit)
 
     def forward(self, scratch: Path, branch: str, base: str, commit: str, tag: str, tag_id: str) -> str:
         try:
             top = tag_id or commit
+            self.settle()
             if not self._has(top):
                 self._pull(scratch, top)
-            now = self._read("log", "-r", "parents()", "-T", _LINE).split()
-            if now == [top]:
-                return ""
-            if now != [base] and now != [commit]:
+            now = self.parents()
+            if now not in ([top], [base], [commit]):
                 return f"you are on {', '.join(each[:12] for each in now) or 'no commit'} now; it was left as it is"
-            self._update(top)
+            hgforward.forward(self, now[0], top)
             return ""
         except run.CommandFailed as error:
             return " ".join(error.tail) or str(error)
-
-    def _update(self, commit: str) -> None:
-        """Only a clean working directory, or one that an update of ours left half-way; an active bookmark comes along."""
-        bookmark, halfway = self._bookmark(), (self.top / ".hg/updatestate").exists()
-        self._hg(*self._quiet(), "--config", "ui.merge=internal:fail", "update", "--quiet", *([] if halfway else ["--check"]),
-                 "--rev", commit, at=self.top)
-        if bookmark:
-            self._hg("bookmark", "--quiet", "--force", "--rev", commit, bookmark, at=self.top)
-            self._hg("update", "--quiet", bookmark, at=self.top)
 
 
 def _environment() -> dict[str, str]:

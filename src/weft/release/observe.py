@@ -49,6 +49,7 @@ class Seen:
     nested: the repositories inside packages, whose files a build from here would take along and a release would not.
     lacking: what the remote has not of that run: "tag" or "branch", where its server died between the two, or a
     "merge", where the branch went on without the tag's commit.
+    behind: the user's branch is not where that run would bring it.
     begun: the version of a run that left its note but no tag.  newest: the last version that is tagged in the history of
     the commit checked out, "" without one.  news: where the changelog's entry is made of fragments.  requires: what pyproject.toml declares,
     None where only a build can tell.  unpinned: those of them that requirements.lock does not meet.  pinned: the names that it locks.
@@ -74,6 +75,7 @@ class Seen:
     staged: bool = False
     nested: Sequence[str] = ()
     lacking: str = ""
+    behind: bool = False
     begun: str = ""
     signing: tuple[str, str] | None = None
     newest: str = ""
@@ -133,7 +135,7 @@ def observe(project: Project) -> Seen:
         untracked=_in_packages(repo.top, state.untracked), nested=[each for each in state.nested if _in_packages(repo.top, [f"{each}/-"])], missing=_missing(project),
         test=tests(project), newest=_newest(repo, state, remote, config["tag"]), news=told,
         **_locking(project),
-        unrunnable=_unrunnable(project), unfinished=note, unfinished_at=at, staged=_staged(project, note), lacking=_lacking(repo, remote, note), begun=_begun(project, note),
+        unrunnable=_unrunnable(project), unfinished=note, unfinished_at=at, staged=_staged(project, note), lacking=_lacking(repo, remote, note), behind=bool(note and repo.behind(state, note)), begun=_begun(project, note),
         chosen={each.version: each.vendor for each in scratch.notes(project.repo.data).values() if each.vendor},
         signing=sign.fault(sign.signing(project.root, config)))
 

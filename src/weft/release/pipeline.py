@@ -118,6 +118,7 @@ def release(project: Project, wish: Wish, today: date, report: Report, agree: Ca
     """
     upload.wanted(project.config)
     with lockfile.held(project.repo.data):
+        _settle(project)
         proposal = propose(project, wish, today)
         if not proposal.done:
             agree(proposal)
@@ -125,6 +126,15 @@ def release(project: Project, wish: Wish, today: date, report: Report, agree: Ca
             _apply(proposal, report)
         scratch.sweep(project.repo.data, project.store)
     return proposal
+
+
+def _settle(project: Project) -> None:
+    """After a run that was killed: what is half-written in the user's repository, be it the tag, is not there yet."""
+    try:
+        if any(project.repo.data.glob("scratch-*")):
+            project.repo.settle()
+    except run.CommandFailed as error:
+        raise Refused(f"{error}: {' '.join(error.tail)}") from None
 
 
 def _apply(proposal: Proposal, report: Report) -> None:

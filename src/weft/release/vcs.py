@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Mapping, Protocol, Sequence
 
 from weft.errors import UsageError
+from weft.release.scratch import Note
 
 KNOWN = {".git": "weft.release.git", ".hg": "weft.release.hg"}
 
@@ -157,6 +158,15 @@ class Repository(Protocol):
 
         Raises SendRefused, SendHalf or SendUnknown.
         """
+
+    def settle(self) -> None:
+        """What a program that was killed has left half-written in the user's repository is rolled back, so that it is not decided by.
+
+        Raises CommandFailed.
+        """
+
+    def behind(self, state: State, note: Note) -> bool:
+        """Whether the user's branch is still to be brought to the release of `note`, or an earlier run was killed while it did that."""
 
     def forward(self, scratch: Path, branch: str, base: str, commit: str, tag: str, tag_id: str) -> str:
         """Bring tag and commit to the user's branch if that is possible cleanly; else why not."""
