@@ -274,3 +274,8 @@ class Generation:
     def from_json(cls, said: dict[str, Any]) -> Generation:
         """Whatever else a record holds is the engine's own."""
         return cls(**{key: said[key] for key in cls.__dataclass_fields__ if key in said})
+
+
+def when(at: str) -> str:
+    """2026-01-31T12:00:00Z as people write it; always UTC."""
+    return at.replace("T", " ").replace("Z", " UTC")

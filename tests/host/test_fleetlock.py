@@ -22,14 +22,14 @@ STALLED, OVER, FROZEN = replace(HELD, age=STALE + 1), replace(HELD, released=Tru
 @pytest.mark.parametrize("record, ask, says", [
     (Record(), Ask(1, ANN), ""), (Record(), None, ""),
     (HELD, Ask(6, ANN), ""), (STALLED, Ask(6, ANN), ""), (OVER, Ask(6, ANN), ""),
-    (HELD, Ask(7, BOB), "locked by ann@x (deploy 1.1) since 2026-01-31T12:00:00Z"), (HELD, None, "locked by ann@x"),
+    (HELD, Ask(7, BOB), "locked by ann@x (deploy 1.1) since 2026-01-31 12:00:00 UTC"), (HELD, None, "locked by ann@x"),
     (HELD, Ask(7, BOB, after=(5, ANN)), "locked by ann@x"), (HELD, Ask(7, BOB, after=(6, ANN)), ""),
     (STALLED, Ask(7, BOB), ""), (STALLED, None, ""), (OVER, Ask(7, BOB), ""), (OVER, None, ""),
-    (HELD, Ask(6, BOB), "locked by ann@x"), (OVER, Ask(6, BOB), ""), (OVER, Ask(6, "0" * 16), "ann@x (deploy 1.1) at 2026-01-31T12:00:00Z was faster"),
+    (HELD, Ask(6, BOB), "locked by ann@x"), (OVER, Ask(6, BOB), ""), (OVER, Ask(6, "0" * 16), "ann@x (deploy 1.1) at 2026-01-31 12:00:00 UTC was faster"),
     (STALLED, Ask(6, "0" * 16), "was faster"),
     (HELD, Ask(5, BOB), "the lock of this rollout was taken over by ann@x (deploy 1.1)"),
     (STALLED, Ask(5, BOB), "taken over"), (OVER, Ask(5, BOB), "taken over"),
-    (FROZEN, Ask(7, BOB), "frozen by ann@x since 2026-01-31T12:00:00Z: moving"), (FROZEN, Ask(7, BOB, after=(6, ANN)), "frozen"), (FROZEN, None, "frozen"),
+    (FROZEN, Ask(7, BOB), "frozen by ann@x since 2026-01-31 12:00:00 UTC: moving"), (FROZEN, Ask(7, BOB, after=(6, ANN)), "frozen"), (FROZEN, None, "frozen"),
 ])
 def test_who_may(record, ask, says):
     refused = judge(record, ask)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import threading
+import time
 from functools import partial
 
 import pytest
@@ -12,6 +14,21 @@ from weft.rollout.access import Access
 from weft.testing.fleet import SSHD, Fleet
 
 needs_sshd = pytest.mark.skipif(not os.path.exists(SSHD), reason="no sshd: apt-get install openssh-server")
+
+
+def wait_for_order(yard, name):
+    """Until a host's engine has begun what it was ordered to fail at, or be slow at."""
+    end = time.monotonic() + 60
+    while (yard.prefix(name) / "orders.json").read_text() != "[]" and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def end_left(run):
+    """What a second Ctrl-C has left behind: the host's engine, and the threads that ask it."""
+    run._channel.hang_up()
+    for each in threading.enumerate():
+        if each.name.startswith("weft-host-"):
+            each.join(60)
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ def without(quick, yard):
     """without(names, skip, verb, version): a rollout to hosts of which those are away."""
     yard.fresh("1.0")
 
-    def made(names, skip, verb="deploy", version="1.1", to="", kind=Unreachable):
-        env = quick()
+    def made(names, skip, verb="deploy", version="1.1", to="", kind=Unreachable, more=""):
+        env = quick(more=more)
 
         def open(host):
             if host.name in names:
@@ -60,6 +60,12 @@ def test_a_failure_of_the_others_comes_first_and_names_those_left_out(without, y
     yard.order("web2", {"verb": "activate", "error": BROKEN})
     with pytest.raises(FailedUndone) as caught:
         without(["web1"], skip=True).run()
+    assert caught.value.message.splitlines()[-1].startswith("left out: web1 ") and caught.value.details["hosts"]["web1"]["status"] == "skipped"
+
+
+def test_a_hook_that_fails_before_any_switch_names_them_too(without, yard):
+    with pytest.raises(FailedUndone) as caught:
+        without(["web1"], skip=True, more='[hooks]\nbefore_switch = ["false"]').run()
     assert caught.value.message.splitlines()[-1].startswith("left out: web1 ") and caught.value.details["hosts"]["web1"]["status"] == "skipped"
 
 

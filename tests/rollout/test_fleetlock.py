@@ -26,8 +26,8 @@ def test_whose_the_hosts_are(locks, somebodys):
 def test_hosts_of_one_lock_are_told_of_together():
     locks = {"web1": lock(), "web2": lock(), "web3": lock(7, BOB, freeze=True, why="moving", owner="bob@y")}
     errors = refusals(locks, " --env prod")
-    assert [each.message for each in errors] == ["web1, web2: locked by ann@x (deploy 1.1) since 2026-01-31T12:00:00Z",
-                                                 "web3: frozen by bob@y since 2026-01-31T12:00:00Z: moving"]
+    assert [each.message for each in errors] == ["web1, web2: locked by ann@x (deploy 1.1) since 2026-01-31 12:00:00 UTC",
+                                                 "web3: frozen by bob@y since 2026-01-31 12:00:00 UTC: moving"]
     assert errors[1].hint == "when it may go on again: fab unlock --env prod"
     assert notes(locks) == ["web1, web2: locked by ann@x since 2026-01-31 12:00:00 UTC: deploy 1.1, last heard of 0 s ago",
                             "web3: frozen by bob@y since 2026-01-31 12:00:00 UTC: moving (fab unlock)"]

@@ -2,15 +2,19 @@
 
 import dataclasses
 import io
+import os
+import signal
+import threading
 
 import pytest
 
+from tests.rollout.conftest import end_left, wait_for_order
 from tests.test_values import release
 from weft.config.load import environment
-from weft.errors import FailedUndone, OutcomeUnknown, Refused, WeftError
+from weft.errors import FailedUndone, Interrupted, OutcomeUnknown, Refused, WeftError
 from weft.host.migrate import digest
 from weft.rollout import hostrun, migration
-from weft.rollout.show import Plain
+from weft.rollout.show import Plain, Silent
 from weft.rollout.site import site
 
 pytestmark = pytest.mark.slow
@@ -92,6 +96,49 @@ def test_its_failure_switches_nothing_and_the_same_command_goes_on(migrating, ya
     assert all("activate" not in verbs(yard, name) for name in yard.hosts)
     migrating().rollout("deploy", "1.0").run()
     assert [yard.serves(name) for name in yard.hosts] == ["1.0"] * 4
+
+
+class Press(Silent):
+    """Ctrl-C, so many times, once the migration is at work."""
+
+    def __init__(self, yard, times):
+        self.yard, self.times = yard, times
+
+    def host(self, name, event):
+        if event.get("verb") == "migrate" and event["event"] == "phase":
+            threading.Thread(target=self._press, daemon=True).start()
+
+    def phase(self, text):
+        if text.startswith("interrupted") and self.times > 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def _press(self):
+        wait_for_order(self.yard, "web1")
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_lets_it_end_and_switches_nothing(migrating, yard):
+    yard.order("web1", {"verb": "migrate", "sleep": 0.5})
+    error = raised(Interrupted, migrating().rollout("deploy", "1.0", progress=Press(yard, 1)))
+    assert error.lines() == ["interrupted before anything was switched\nbesides: the database has been migrated for 1.0",
+                             "now:  no release is served everywhere", "next: to go on: fab deploy --version 1.0"]
+    migrating().rollout("deploy", "1.0").run()
+    assert migrations(yard) == {"web1": 1} and [yard.serves(name) for name in yard.hosts] == ["1.0"] * 4
+
+
+def test_a_second_ctrl_c_leaves_and_says_where_it_may_be_at_work(migrating, yard):
+    yard.order("web1", {"verb": "migrate", "sleep": 600})
+    rollout = migrating().rollout("deploy", "1.0", progress=Press(yard, 2))
+    try:
+        error = raised(Interrupted, rollout)
+    finally:
+        end_left(rollout.runs[0])
+    assert error.lines() == ["interrupted before anything was switched", "now:  no release is served everywhere; the migration may still be at work on web1, "
+                             "and the database may have changed", "next: to go on: fab deploy --version 1.0"]
+    for name in yard.hosts:  # whoever leaves at once leaves the lock to go stale
+        (yard.prefix(name) / "stale").write_text("0")
+    migrating().rollout("deploy", "1.0").run()
+    assert migrations(yard) == {"web1": 1} and [yard.serves(name) for name in yard.hosts] == ["1.0"] * 4
 
 
 def note(**changes):

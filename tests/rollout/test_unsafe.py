@@ -10,7 +10,7 @@ from invoke import Context
 from weft.errors import FailedUndone, NeedsHands, Refused
 from weft.host.unsafe import crossed
 from weft.release.publish import Parts, manifest
-from weft.rollout import hostrun
+from weft.rollout import hostrun, soak
 from weft.rollout.environment import Environment
 from weft.tasks import deploy
 from weft.testing.fleet import publish
@@ -70,6 +70,14 @@ def test_a_host_of_one_whose_hook_fails_after_its_switch_stays(two, yard):
     assert "fab rollback --force-unsafe --limit web1" in error.hint
     raised(FailedUndone, two("deploy", "2.0", more=more, limit="web2"))
     assert served(yard) == ["3.0", "1.0"]
+
+
+def test_a_host_of_one_that_turns_bad_while_it_soaks_stays(two, yard, monkeypatch):
+    monkeypatch.setattr(soak, "EVERY", 0.05)
+    yard.order("web1", {"verb": "observe"}, {"verb": "observe", "window": {"traffic": "9 of 90 requests failed after the switch"}})
+    error = raised(NeedsHands, two("deploy", "3.0", more="soak = 0.1"))
+    assert served(yard) == ["3.0", "1.0"] and "web1 does not go back by itself" in error.message
+    assert "fab rollback --force-unsafe --limit web1" in error.hint
 
 
 def test_a_way_back_across_one_is_asked_for_in_words(two, yard):

@@ -18,6 +18,7 @@ from typing import Any, Callable, Iterator, Optional, Tuple
 from weft import durable
 from weft.errors import Refused
 from weft.host import boot
+from weft.values import when
 
 STALE = 60.0
 """Seconds without a beat after which somebody else may take it."""
@@ -117,14 +118,14 @@ def judge(record: Record, ask: Ask | None, stale: float = STALE) -> Refused | No
 def refusal(lock: dict[str, Any]) -> Refused:
     """For a lock that is somebody's, as `shown` tells it."""
     if lock["freeze"]:
-        return Refused(f"frozen by {lock['owner']} since {lock['since']}: {lock['why']}", "when it may go on again: fab unlock", "", {"lock": lock, "fenced": False})
-    return Refused(f"locked by {lock['owner']} ({lock['why']}) since {lock['since']}",
+        return Refused(f"frozen by {lock['owner']} since {when(lock['since'])}: {lock['why']}", "when it may go on again: fab unlock", "", {"lock": lock, "fenced": False})
+    return Refused(f"locked by {lock['owner']} ({lock['why']}) since {when(lock['since'])}",
                    f"wait until that has ended (--lock-wait SECONDS does); {STALE:.0f} s after its operator was last heard of, it is free",
                    "", {"lock": lock, "fenced": False})
 
 
 def _who(record: Record) -> str:
-    return f"{record.owner} ({record.why}) at {record.since}"
+    return f"{record.owner} ({record.why}) at {when(record.since)}"
 
 
 def _refused(message: str, hint: str, record: Record, stale: float, fenced: bool = False) -> Refused:

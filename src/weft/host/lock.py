@@ -18,6 +18,7 @@ from typing import Any, Callable, Iterator
 
 from weft.errors import Refused
 from weft.host import trial
+from weft.values import when
 from weft.host.layout import Layout
 from weft.host.observe import names
 
@@ -104,7 +105,7 @@ def take(fd: int, deadline: float, layout: Layout) -> None:
                     end(said["pid"])
                     deadline += GRACE
                     continue
-                raise Locked(f"locked by {said.get('by', 'somebody')} ({said.get('verb', '?')}) since {said.get('since', '?')}",
+                raise Locked(f"locked by {said.get('by', 'somebody')} ({said.get('verb', '?')}) since {when(said.get('since', '?'))}",
                               "wait until it is done, then run the command again") from None
             time.sleep(0.05)
 

@@ -8,18 +8,13 @@ from typing import Any, Collection, Mapping, Sequence
 from weft.host import wayback
 from weft.host.state import HostState
 from weft.servers.before import RELEASE as BEFORE
-from weft.values import Generation
+from weft.values import Generation, when
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Aligned with two spaces between; the first row is the heading."""
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-
-
-def when(at: str) -> str:
-    """2026-01-31T12:00:00Z as people write it; always UTC."""
-    return at.replace("T", " ").replace("Z", " UTC")
 
 
 def served(state: HostState) -> str:

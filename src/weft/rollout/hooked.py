@@ -118,10 +118,7 @@ class Hooked:
         except HookFailed as error:
             if run.status != "switched":
                 return self._warn(error)
-            if unsafe.deploying(run.job):
-                error.message += f"; {run.host.name} does not go back by itself, for the release is not rollback_safe"
-                run.error, run.status = error, "stuck"
-            else:
+            if not unsafe.stays(run, error):
                 run.error, run.status = error, "lost"
                 run.settle()
 

@@ -52,6 +52,7 @@ class HostRun:
     deadline: float = 0.0
     seen: dict[str, Any] = field(default_factory=dict)
     drift: dict[str, list[str]] = field(default_factory=dict)
+    migrating: bool = False
     migrated: bool = False
     _channel: Channel | None = None
 
@@ -119,11 +120,14 @@ class HostRun:
 
     def migrate(self) -> None:
         """The release's migration, here for all hosts. A failure leaves what is served as it is."""
+        self.migrating = True
         try:
             self.state = self._call("migrate", {"generation": self.generation}, limit=self.job.site["migrate"]["timeout"] + 60.0)["state"]
         except WeftError as error:
             self.error, self.status = error, "failed"
             return
+        finally:
+            self.migrating = False
         self.migrated = True
 
     def switch(self) -> None:

@@ -51,6 +51,12 @@ def run(rollout: Any) -> None:
         rollout.hooked.notes.append(f"the database has been migrated for {rollout.job.payload.release.version}")
 
 
+def left(runs: Sequence[HostRun]) -> str:
+    """What a second Ctrl-C leaves, in words; "" where no migration is at work."""
+    at_work = [run.host.name for run in runs if run.migrating]
+    return f"; the migration may still be at work on {at_work[0]}, and the database may have changed" if at_work else ""
+
+
 def failed(first: HostRun, runs: Sequence[HostRun]) -> WeftError:
     """What a migration's failure is to the rollout."""
     error = first.error

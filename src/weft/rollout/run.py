@@ -55,14 +55,17 @@ class Rollout:
             with self.stop.listening():
                 self._run(plan_only)
         except KeyboardInterrupt as pressed:
-            left = self.hooked.leave()
-            raise verdict.interrupted(self.job, self.runs, left) from (self.stop.cause or pressed)
+            left = migration.left(self.runs) + self.hooked.leave()
+            raise self._told(verdict.interrupted(self.job, self.runs, left)) from (self.stop.cause or pressed)
+        except WeftError as error:
+            self.close()
+            raise self._told(error)
         except BaseException:
             self.close()
             raise
         self.close()
         if self.stop:
-            raise self.hooked.told(absent.told(verdict.interrupted(self.job, self.runs), self.absent)) from self.stop.cause
+            raise self._told(verdict.interrupted(self.job, self.runs)) from self.stop.cause
         said = verdict.planned(self.runs) if plan_only else self._judged()
         return absent.judge(self.job, self.runs, self.absent, said, plan_only)
 
@@ -74,8 +77,12 @@ class Rollout:
             said = verdict.judge(self.job, self.runs, self.hooked.trouble)
         except WeftError as error:
             marks.after(self, error)
-            raise self.hooked.told(absent.told(error, self.absent))
+            raise self._told(error)
         return {**said, "warnings": self.hooked.warnings} if self.hooked.warnings else said
+
+    def _told(self, error: WeftError) -> WeftError:
+        """An error with all that is to be told beside it."""
+        return self.hooked.told(absent.told(error, self.absent))
 
     def close(self) -> None:
         """End all connections. After a second Ctrl-C they are left to the end of the program."""
@@ -138,7 +145,7 @@ class Rollout:
             faults += _raised(self.job.payload.verify)
             faults += _raised(self._bring) if not faults else []
         if faults:
-            raise absent.told(verdict.refused(faults, self.runs), self.absent)
+            raise verdict.refused(faults, self.runs)
 
     def _from_store(self) -> list[WeftError]:
         """Hosts that go back to what they have no more are asked once more, with the release from the store. What the store has against it."""
@@ -173,7 +180,7 @@ class Rollout:
             self.each(again, HostRun.stage)
         failed = [run for run in self.runs if run.status == "failed"]
         if failed and not self.stop:
-            raise absent.told(verdict.not_staged(self.job, self.runs), self.absent)
+            raise verdict.not_staged(self.job, self.runs)
 
     def switch(self) -> None:
         """Wave after wave; when a budget is spent, the policy says which of those that were switched go back."""

@@ -8,7 +8,7 @@ import time
 from typing import Any, Sequence
 
 from weft.errors import FailedUndone, WeftError
-from weft.rollout import compare
+from weft.rollout import compare, unsafe
 from weft.rollout.hostrun import HostRun, serves
 from weft.rollout.looks import look
 
@@ -69,12 +69,15 @@ def soaked(rollout: Any, runs: Sequence[HostRun], start: float) -> list[HostRun]
 
 
 def fail(rollout: Any, bad: dict[str, str]) -> None:
-    """Those hosts have failed after all, for that reason, and are taken back at once, as any host that fails goes back by itself."""
+    """Those hosts have failed after all, for that reason, and are taken back at once, as any host that fails goes back by itself; not from a release
+    that nobody can go back from."""
     runs = [run for run in rollout.runs if run.host.name in bad]
     for run in runs:
-        run.error, run.status = FailedUndone(f"{run.host.name}: {bad[run.host.name]}", "mend the release"), "lost"
-        run.event(run.host.name, {"event": "error", "text": run.error.message})
-    rollout.each(runs, rollout.hooked.back, heed=False)
+        error = FailedUndone(f"{run.host.name}: {bad[run.host.name]}", "mend the release")
+        if not unsafe.stays(run, error):
+            run.error, run.status = error, "lost"
+        run.event(run.host.name, {"event": "error", "text": error.message})
+    rollout.each([run for run in runs if run.status == "lost"], rollout.hooked.back, heed=False)
 
 
 def _wait(stop: Any, seconds: float) -> None:

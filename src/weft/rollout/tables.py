@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Iterable, Sequence
 
 from weft.host import report
-from weft.host.report import columns, when
+from weft.host.report import columns
 from weft.rollout import fleetlock
 from weft.rollout.hostrun import HostRun, live_of, serves
 

@@ -20,6 +20,14 @@ def flag(job: Job) -> str:
     return f" {FORCE}" if deploying(job) else ""
 
 
+def stays(run: HostRun, error: WeftError) -> bool:
+    """Whether a host that was switched and fails after that stays on such a release, for a person to see to; its status and what is said are set then."""
+    if deploying(run.job):
+        error.message += f"; {run.host.name} does not go back by itself, for the release is not rollback_safe"
+        run.error, run.status = error, "stuck"
+    return run.status == "stuck"
+
+
 def faults(job: Job, runs: Sequence[HostRun]) -> list[WeftError]:
     """What refuses a rollback, and a deploy of what was served before, unless it was forced."""
     if job.unsafe:

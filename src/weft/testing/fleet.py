@@ -120,7 +120,7 @@ class Fleet:
         (self.place / "ssh_config").write_text("".join(
             f"Host {name}\n  HostName {address}\n  Port {self.sshd.port}\n" for name, address in self.hosts.items()))
 
-    def configure(self, more: str = "", confirm: int = 3) -> None:
+    def configure(self, more: str = "", confirm: int = 60) -> None:
         """Write deploy/production.toml."""
         identity = f'identity = "{self.place}/ssh/client_key"\n' if self.sshd else ""
         (self.root / "deploy" / "production.toml").write_text(
