@@ -1,5 +1,6 @@
 """An operator on the host itself, by the words of weft-host."""
 
+import dataclasses
 import hashlib
 
 import pytest
@@ -103,6 +104,32 @@ def put(store, release, content):
         (place / each.name).write_bytes(content[each.sha256])
     (place / "manifest.json").write_text(release.text())
     return place
+
+
+def test_a_switch_of_one_host_warns_of_a_migration_that_is_not_known_there(host, tmp_path):
+    host.site["migrate"] = {"command": ["true"], "timeout": 60}
+    try:
+        host.ok("setup")
+        typed(host, "install", "shop", str(put(tmp_path, *make_release("1.0"))))
+        assert lines(host, "activate", "shop")[0].startswith("warning: no migration of the database for 1.0 is known on this host, and this command runs none")
+        host.ok("revert", generation=1)
+        assert host.stage(*make_release("1.1"))["code"] == 0
+        assert len(typed(host, "activate", "shop", "1.1", "--yes")["warnings"]) == 1
+        number = host.stage(*make_release("1.2"))["last"]["result"]["generation"]
+        host.ok("migrate", generation=number)
+        assert typed(host, "activate", "shop", "1.2", "--yes")["warnings"] == []
+    finally:
+        del host.site["migrate"]
+
+
+def test_a_switch_across_a_release_that_nobody_can_go_back_from_warns(host):
+    host.deploy(*make_release("1.0"))
+    release, content = make_release("1.1")
+    host.deploy(dataclasses.replace(release, format=3, rollback_safe=False), content)
+    assert host.stage(*make_release("1.0", colour="blue"))["code"] == 0
+    assert lines(host, "activate", "shop", "1.0", "--yes")[0].startswith("warning: 1.1 is not rollback_safe: ")
+    assert host.stage(*make_release("1.2"))["code"] == 0
+    assert typed(host, "activate", "shop", "1.2", "--yes")["warnings"] == []
 
 
 def test_what_is_installed_without_an_operator_keeps_the_secrets_that_are_served(host, tmp_path):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable
 
 from weft.errors import FailedUndone, Interrupted, OutcomeUnknown, Refused
-from weft.host import PROTOCOL, edit, kept, recover as recovery, report, secrets, trial, unsafe
+from weft.host import PROTOCOL, edit, kept, migrate, recover as recovery, report, secrets, trial, unsafe
 from weft.host.layout import Layout
 from weft.host.machine import Machine
 from weft.host.recover import copy_of_site, kept_site
@@ -96,7 +96,8 @@ def activate(here: Here, version: str, yes: bool) -> dict[str, Any]:
     wanted = Version(version) if version else ""
     seen = here.ask("observe", release=None)
     _refuse(seen)
-    state = here.machine().state()
+    machine = here.machine()
+    state = machine.state()
     live = state.generation(state.live)
     found = next((g for g in report.ready(state) if not wanted or g.version == wanted), None)
     if not found and live and wanted and live.version == wanted and live.status == "good":
@@ -104,8 +105,11 @@ def activate(here: Here, version: str, yes: bool) -> dict[str, Any]:
         return {"did": [], "state": seen["state"]}
     if not found:
         raise _not_ready(here.app, state, wanted)
-    here.screen.say([f"{report.served(state)} -> {found.version}"])
-    return _kept(here, here.ask("activate", generation=found.number, base=state.live), found.version, yes)
+    crossed = unsafe.crossed(seen["state"], found.version, back=False)
+    doubts = [*migrate.owed(machine.site, state, found), *([unsafe.why(crossed)] if crossed else [])]
+    here.screen.say([*(f"warning: {each}" for each in doubts), f"{report.served(state)} -> {found.version}"])
+    done = _kept(here, here.ask("activate", generation=found.number, base=state.live), found.version, yes)
+    return {**done, "warnings": [*doubts, *done["warnings"]]}
 
 
 def _not_ready(app: str, state: HostState, wanted: str) -> Refused:

@@ -64,6 +64,14 @@ def records(layout: Layout) -> tuple[dict[str, str], ...]:
     return tuple({str(key): str(value) for key, value in each.items()} for each in said if isinstance(each, dict)) if isinstance(said, list) else ()
 
 
+def owed(site: Any, state: HostState, generation: Generation) -> list[str]:
+    """What a person is warned of who switches this host alone: that no migration is known here. Another host may have run it for all. Pure."""
+    same = {"release": generation.release, "command": digest(site.migrate["command"]), "result": DONE} if site.migrate else {}
+    if not same or any(same.items() <= each.items() for each in state.migrated):
+        return []
+    return [f"no migration of the database for {generation.version} is known on this host, and this command runs none: fab deploy does, once for all hosts"]
+
+
 def answer(machine: Any) -> dict[str, Any]:
     """What the verb does, with the host's lock held. Raises Refused before anything was run; FailedUndone for a command that failed: nothing is switched, but the database may be another."""
     with machine.locked():

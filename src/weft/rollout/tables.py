@@ -8,6 +8,7 @@ from weft.host import report
 from weft.host.report import columns
 from weft.rollout import fleetlock
 from weft.rollout.hostrun import HostRun, live_of, serves
+from weft.values import when
 
 OUTCOMES = {"current": "nothing to do", "switched": "done", "failed": "failed, undone", "reverted": "taken back",
             "stuck": "NEEDS HANDS", "overtaken": "taken over", "unknown": "not reached", "lost": "not confirmed", "switching": "not confirmed",
