@@ -229,6 +229,21 @@ def test_what_was_switched_before_it_was_overtaken_is_left_to_the_one_who_has_th
     assert "revert" not in verbs(yard, "web1")
 
 
+def test_the_one_who_takes_a_stale_lock_over_fences_hosts_it_has_nothing_to_do_on_too(two, yard):
+    """It goes back on web1 alone: web2 has not come to the stalled one's release yet."""
+    hold = Hold("wave 2")
+    thread, ended = started(two.rollout("deploy", "1.1", progress=hold))
+    assert hold.there.wait(30)
+    go_stale(yard, 0.0)
+    two.rollout("deploy", "1.0").run()
+    hold.go.set()
+    thread.join(60)
+    assert isinstance(ended[0], OutcomeUnknown) and "taken over by" in ended[0].message, ended
+    assert serving(yard) == ["1.0"] * 2 and not [name for name in ("web1", "web2") if "revert" in verbs(yard, name)]
+    (yard.prefix("web2") / "stale").unlink()
+    two.rollout("deploy", "2.0").run()  # at once: the lock of the second has ended on both
+
+
 def test_a_failed_rollout_releases_everywhere_and_one_that_leaves_at_once_does_not(two, yard):
     broken = {"error": "failed-undone", "message": "it does not start"}
     yard.order("web1", {"verb": "activate", "error": broken})

@@ -19,7 +19,8 @@ from weft.host.report import locked
 
 class FleetLock:
     """why: such as "deploy 1.1.4".  wait: seconds to wait for somebody else's.  number: 0 until `begin`; then every order carries it.
-    held: hosts that have taken it; tried: those too that may have, since the order failed after it.  lost: the refusal by which it was found to be somebody else's now; then nothing is sent any more."""
+    held: hosts that have taken it; tried: those too that may have, since the order failed after it.  lost: the refusal by which it was found to be somebody else's now; then nothing is sent any more.
+    abandoned: one was seen that went stale without an end: whoever had it may only be stalled, and must be fenced off on every host."""
 
     def __init__(self, why: str = "", env: str = "", wait: float = 0.0):
         self.why, self.env, self.wait = why, env, wait
@@ -28,6 +29,7 @@ class FleetLock:
         self.tried: set[str] = set()
         self.lost: WeftError | None = None
         self.released = False
+        self.abandoned = False
         self._highest, self._left = 0, 0
         self._after: dict[str, tuple[int, str]] = {}
         self._mutex = threading.Lock()
@@ -40,6 +42,8 @@ class FleetLock:
     def saw(self, locks: Mapping[str, Mapping[str, Any]], taken: Mapping[str, Any]) -> None:
         """The locks of all hosts, and those of them that are somebody's."""
         self._highest = max((each["number"] for each in locks.values() if each), default=0)
+        over = _over(locks)
+        self.abandoned = any(each and not each["live"] and not each["released"] and _id(each) not in over for each in locks.values())
         self._after = {name: _id(each) for name, each in locks.items() if each and each["live"] and name not in taken}
 
     def begin(self) -> None:
@@ -99,7 +103,7 @@ def fenced(error: WeftError | None) -> bool:
 
 def taken(locks: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """The hosts whose lock is somebody's, with it. A rollout's that was released on a host is over on all of them: it is the fleet's."""
-    over = {(number, token) for each in locks.values() if each for number, token in each["over"]}
+    over = _over(locks)
     return {name: each for name, each in locks.items() if each and each["live"] and (each["freeze"] or _id(each) not in over)}
 
 
@@ -126,6 +130,11 @@ def _grouped(locks: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping[
     for name, lock in locks.items():
         groups.setdefault(_id(lock), []).append(name)
     return [(", ".join(names), locks[names[0]]) for names in groups.values()]
+
+
+def _over(locks: Mapping[str, Mapping[str, Any]]) -> set[tuple[int, str]]:
+    """The locks that some host knows to have been released."""
+    return {(number, token) for each in locks.values() if each for number, token in each["over"]}
 
 
 def _id(lock: Mapping[str, Any]) -> tuple[int, str]:

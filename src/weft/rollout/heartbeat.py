@@ -75,6 +75,7 @@ def contest(rollout: Any, runs: Sequence[HostRun]) -> Iterator[list[HostRun]]:
 def kept(rollout: Any) -> Iterator[None]:
     """Take the lock with the orders that follow, keep it alive, and release it in the end; whoever leaves at once leaves it to go stale."""
     rollout.job.lock.begin()
+    _fence(rollout)
     ended = threading.Event()
     threading.Thread(target=_beat, args=(rollout, ended), daemon=True, name="weft-heartbeat").start()
     try:
@@ -85,6 +86,13 @@ def kept(rollout: Any) -> Iterator[None]:
             if any(fleetlock.barred(run.error) for run in rollout.runs):  # what they serve now may be another's doing
                 each(rollout.runs, HostRun.look, rollout.policy.parallel, Stop(), heed=False)
             _release(rollout)
+
+
+def _fence(rollout: Any) -> None:
+    """Hosts that get no order take the lock too where it was abandoned: else whoever was stalled could go on on them. Best effort."""
+    idle = [run for run in rollout.runs if run.status == "current"] if rollout.job.lock.abandoned else []
+    rollout.job.lock.tried.update(run.host.name for run in idle)
+    each(idle, lambda run: _tell(run, "take"), rollout.policy.parallel, rollout.stop)
 
 
 def _beat(rollout: Any, ended: threading.Event) -> None:
