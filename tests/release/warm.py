@@ -7,9 +7,12 @@ weft.release.run.watch has it. Only for sweeps of many releases, in which the st
 import os
 import runpy
 import signal
+import subprocess
 import sys
 import time
 from collections import deque
+
+import pyproject_hooks
 
 from weft.release import run
 
@@ -54,9 +57,26 @@ def watch(argv, cwd, env=None, log=lambda line: None):
     return list(tail)
 
 
+def _hook(cmd, cwd=None, extra_environ=None):
+    """pyproject_hooks.default_subprocess_runner without the start of an interpreter, for a backend that needs nothing in its environment:
+    the program of pyproject_hooks that calls the backend, with the same words, in the group of the build."""
+    pid = os.fork()
+    if not pid:
+        _end(lambda: _called(list(map(str, cmd[1:])), cwd, extra_environ or {}))
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code:
+        raise subprocess.CalledProcessError(code, cmd)
+
+
+def _called(words, cwd, more):
+    os.chdir(cwd or os.curdir)
+    os.environ.update(more)
+    sys.argv = words
+    runpy.run_path(words[0], run_name="__main__")
+
+
 def _program(words, cwd, env, out):
-    code = 1
-    try:
+    def named():
         os.setsid()
         os.umask(0o022)
         os.chdir(cwd)
@@ -70,7 +90,16 @@ def _program(words, cwd, env, out):
         for name in [each for each in sys.modules if each.split(".")[0] == "tests"]:
             del sys.modules[name]  # the project has tests of its own
         sys.path[:0] = [str(cwd), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
+        pyproject_hooks.default_subprocess_runner = _hook
         runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+    _end(named)
+
+
+def _end(work):
+    """The end of this process with what `work` says, as an interpreter's."""
+    code = 1
+    try:
+        work()
         code = 0
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1 if stop.code else 0
