@@ -162,6 +162,16 @@ def test_who_an_installer_is(host):
         assert said["network"] == "Network is unreachable"
 
 
+def test_pip_is_compiled_once_by_the_installer_and_is_roots_then(host):
+    """Each run of pip would else compile it anew: as the installer's account it writes nothing there."""
+    compiled = [path for path in (host.root / "tools").rglob("*.pyc") if path.parts[-3] == "_internal"]
+    assert compiled, "pip has no byte code"
+    for path in compiled:
+        seen = path.lstat()
+        assert (os.geteuid() or seen.st_uid == 0) and not seen.st_mode & 0o022
+        assert path.read_bytes()[4:8] == b"\x01\x00\x00\x00", "the byte code is not of the kind that is never compared with a time"
+
+
 #: An installer that leaves links where root writes next, and a process that is nobody's child.
 EVIL = '''
 import os, sys, time

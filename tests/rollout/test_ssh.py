@@ -1,5 +1,6 @@
 """The SSH transport against a real sshd: host keys, refusals, lost connections, big files."""
 
+import dataclasses
 import hashlib
 import io
 import os
@@ -318,3 +319,24 @@ def test_confirmation_comes_over_a_fresh_connection(fleet, load):
         fleet.sshd.start()
     assert "connection refused" in caught.value.message
     assert fleet.serves("web1") == ""
+
+
+def test_the_confirming_connection_is_begun_after_the_switch_and_before_the_answer(fleet, load):
+    """Its handshake passes while the host still watches; nothing of it is older than the switch."""
+    from weft.rollout import ssh
+    from weft.rollout.show import Silent
+    env, seen = load("web1"), []
+
+    class Told(Silent):
+        def host(self, name, event):
+            if event.get("kind") == "flip" and event["state"] == "done" or (event["event"], event.get("verb")) == ("end", "activate"):
+                seen.append(event["event"])
+
+    class Begun(ssh.SSHChannel):
+        def __init__(self, *words):
+            seen.append("begun")
+            super().__init__(*words)
+    job = env.job("deploy", "1.0")
+    job = dataclasses.replace(job, open=lambda host: Begun(host, env.access))
+    env.rollout(job, Told()).run()
+    assert seen[:2] == ["begun", "step"] and seen.count("begun") == 2 and fleet.serves("web1") == "1.0"

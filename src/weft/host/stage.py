@@ -17,7 +17,7 @@ from weft.errors import FailedUndone, Refused
 from weft.host import sealing
 from weft.host.commands import CommandFailed, application_frames, ids, run
 from weft.host.layout import Layout, seal
-from weft.host.work import Work, empty_folder, put, remove, seize
+from weft.host.work import Work, empty_folder, give, put, remove, seize
 from weft.values import Artifact, Release
 
 
@@ -100,7 +100,7 @@ def installer(work: Work) -> tuple[Artifact, Path]:
 
 
 class Tools:
-    """Unpack pip's own wheel once a host: it is never run as root."""
+    """Unpack pip's own wheel once a host: it is never run as root. With its byte code, for which else each run would pay once more."""
 
     def __init__(self, work: Work):
         self.work = work
@@ -115,6 +115,9 @@ class Tools:
             if sum(each.file_size for each in wheel.infolist()) > MOST_TOOL:
                 raise Refused(f"{artifact.name} unpacks to more than {MOST_TOOL >> 20} MB")
             wheel.extractall(place)
+        for folder, _dirs, _files in os.walk(place):
+            give(self.work.layout, Path(folder), self.work.installer, 0o755)
+        compile_all(self.work, place)
         seize(self.work.layout, place)
         sealing.close(place, {"tool": artifact.sha256})
 
@@ -149,10 +152,15 @@ def pip_install(work: Work, python: str, wheels: Sequence[Artifact], place: Path
         remove(scratch)
 
 
+FEW = 100
+"""So many files compile in less time than it takes to start a process a core for them."""
+
+
 def compile_all(work: Work, tree: Path) -> None:
-    """Byte code for a tree, on all cores. A file that does not compile is its author's: it is left uncompiled."""
+    """Byte code for a tree, on all cores if it is a large one. A file that does not compile is its author's: it is left uncompiled."""
+    cores = "0" if sum(name.endswith(".py") for _folder, _dirs, files in os.walk(tree) for name in files) > FEW else "1"
     try:
-        run([work.site.python, "-I", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", str(tree)],
+        run([work.site.python, "-I", "-m", "compileall", "-q", "-j", cores, "--invalidation-mode", "unchecked-hash", str(tree)],
             "compileall", work.layout, work.installer, network=False)
     except CommandFailed:
         pass

@@ -15,6 +15,7 @@ from weft.rollout.access import Channel
 from weft.rollout.fleetlock import barred, fenced
 from weft.rollout.inventory import Host
 from weft.rollout.job import Job
+from weft.rollout.spare import Spare
 
 # How often a confirmation is tried, each time over a fresh connection; the seconds between tries; and how many seconds
 # past its deadline a host that does not answer is still asked.
@@ -55,6 +56,7 @@ class HostRun:
     migrating: bool = False
     migrated: bool = False
     _channel: Channel | None = None
+    _second: Spare | None = None
 
     @property
     def site(self) -> dict[str, Any]:
@@ -220,12 +222,18 @@ class HostRun:
             pass
 
     def close(self) -> None:
+        second, self._second = self._second, None
+        if second:
+            second.drop()
         if self._channel:
             self._channel.close()
             self._channel = None
 
     def _fresh(self, verb: str, wish: dict[str, Any], limit: float = 120.0) -> dict[str, Any]:
+        """Over a connection that was begun after the last switch, if there was one."""
+        second, self._second = self._second, None
         self.close()
+        self._channel = second.take() if second else None
         return self._call(verb, wish, limit=limit)
 
     def _call(self, verb: str, wish: dict[str, Any], files: Any = (), limit: float = 900.0) -> dict[str, Any]:
@@ -234,7 +242,7 @@ class HostRun:
         try:
             request = {"verb": verb, **self.job.request_of(name), **self.job.lock.words(name, verb), **wish}
             self._channel = self._channel or self.job.open(self.host)
-            result = self._channel.exec(request, files, lambda event: self.event(name, event), limit)
+            result = self._channel.exec(request, files, self._heard, limit)
             self.job.lock.heard(name, request)
             failed = False
             return result
@@ -246,6 +254,18 @@ class HostRun:
         finally:
             self.seconds += time.monotonic() - start
             self.event(name, {"event": "end", "verb": verb, "failed": failed})
+
+    def _heard(self, event: dict[str, Any]) -> None:
+        """Once the host says that it has switched, the connection is begun that is to prove that it can still be reached: nothing of it is older."""
+        self.event(self.host.name, event)
+        if event.get("kind") == "flip" and event.get("state") == "done" and self._second is None:
+            self._second = Spare(self._ready, lambda channel: channel.close())
+
+    def _ready(self) -> Channel:
+        channel = self.job.open(self.host)
+        if ready := getattr(channel, "ready", None):
+            ready()
+        return channel
 
     def aside(self, verb: str, wish: dict[str, Any], limit: float = 10.0) -> dict[str, Any]:
         """A small request beside what is under way, over the same connection where there is one; nothing is shown of it. Raises as `exec` does."""

@@ -20,9 +20,9 @@ from weft.rollout import hostkeys
 from weft.rollout.inventory import Host
 from weft.rollout.access import Access, Unreachable
 from weft.rollout.gateway import Gateways
+from weft.rollout.sessions import Sessions
 from weft.rollout.wire import Answer, Event, Feeder, line
 
-WINDOW = 4 << 20
 _known: dict[tuple[Any, ...], hostkeys.Known] = {}
 _configs: dict[int, Any] = {}
 _lock = threading.Lock()
@@ -30,21 +30,29 @@ _gateways = Gateways()
 
 
 class SSHChannel:
-    """One connection, kept open until `close`; one exec at a time."""
+    """One connection, kept open until `close`; one exec at a time, and the session of the next one is opened meanwhile."""
 
     def __init__(self, host: Host, access: Access):
         self.host, self.access = host, access
         self.connection = connection(host, access)
         self.user = self.connection.user
         self._gateway = open_links(self.connection, host, access, known_keys(access))
+        self._sessions = Sessions(self.connection, access.connect_timeout)
+
+    def ready(self) -> None:
+        """Have an engine started that waits for the next request."""
+        self._sessions.prepare(self.access.command)
 
     def exec(self, request: dict[str, Any], files: Iterable[BinaryIO] = (), on_event: Event | None = None,
              limit: float = 900.0) -> dict[str, Any]:
         setup = request.get("verb") == "setup"
         answer = Answer(self.host.name, on_event)
-        channel = self._session()
+        channel, started = self._session()
         try:
-            channel.exec_command(self._boot() if setup else self.access.command)
+            if not started:
+                channel.exec_command(self._boot() if setup else self.access.command)
+            if not setup:
+                self._sessions.prepare()
             before = [BytesIO(self._luggage())] if setup else []
             feeder = Feeder(lambda block: _send(channel, block), channel.shutdown_write, b"",
                             chain(before, [BytesIO(line(request))], files))
@@ -62,6 +70,7 @@ class SSHChannel:
 
     def close(self) -> None:
         try:
+            self._sessions.close()
             self.connection.close()
         except Exception:  # a connection that is broken already cannot be closed tidily, and need not be
             pass
@@ -70,9 +79,10 @@ class SSHChannel:
         if gateway:
             _gateways.release(gateway)
 
-    def _session(self) -> Any:
+    def _session(self) -> tuple[Any, bool]:
+        """An open session, and whether an engine waits in it already."""
         try:
-            return self.connection.transport.open_session(window_size=WINDOW, timeout=self.access.connect_timeout)
+            return self._sessions.take()
         except (socket.error, EOFError, AttributeError, _ssh_error()) as error:
             raise Unreachable(f"{self.host.name}: the connection is gone: {error}", "run the command again") from None
 
@@ -86,7 +96,7 @@ class SSHChannel:
         return b"%d\n" % len(packed) + packed
 
     def _listen(self, channel: Any, answer: Answer, deadline: float) -> None:
-        """Read both streams until the end. Silence is asked about: a peer that is gone never says so itself."""
+        """Read both streams until the last line, or the end. Silence is asked about: a peer that is gone never says so itself."""
         channel.settimeout(0.5)
         heard = time.monotonic()
         while True:
@@ -98,6 +108,8 @@ class SSHChannel:
                 block = None
             while channel.recv_stderr_ready():
                 answer.complain(channel.recv_stderr(1 << 16))
+            if answer.said is not None:
+                return  # the engine has let go of everything by then: how it ends is not waited for
             if block == b"":
                 return self._last_words(channel, answer)
             if block is None and time.monotonic() - heard > self.access.silence / 4:
@@ -143,7 +155,7 @@ def connection(host: Host, access: Access) -> Any:
     # A copy each: a Connection writes into its Config, which empties it for a moment while other hosts' threads read theirs.
     config, wait = _config(access).clone(), access.connect_timeout
     given = {name: value for name, value in config.connect_kwargs.items() if name not in ("timeout", "key_filename")}
-    options = {**given, "banner_timeout": wait, "auth_timeout": wait * 2, "channel_timeout": wait}
+    options = {"transport_factory": _transport, **given, "banner_timeout": wait, "auth_timeout": wait * 2, "channel_timeout": wait}
     if access.identity:
         options["key_filename"] = [access.identity]
     try:
@@ -153,8 +165,16 @@ def connection(host: Host, access: Access) -> Any:
         raise Refused(f"{host.name}: ~/.ssh/config: {error}") from None
     for gateway in list(links(made))[:-1]:
         gateway.connect_timeout = access.connect_timeout
-        gateway.connect_kwargs = {**gateway.connect_kwargs, "channel_timeout": access.connect_timeout}
+        gateway.connect_kwargs = {"transport_factory": _transport, **gateway.connect_kwargs, "channel_timeout": access.connect_timeout}
     return made
+
+
+def _transport(sock: Any, **options: Any) -> Any:
+    """Paramiko's own, on a socket that sends at once: a handshake's short messages would else wait for the answer to the one before."""
+    from paramiko import Transport
+    if isinstance(sock, socket.socket):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return Transport(sock, **options)
 
 
 def _config(access: Access) -> Any:

@@ -1,0 +1,61 @@
+"""The sessions of one SSH connection, each opened before it is needed: that round trip passes while the host works on the request before."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from weft.rollout.spare import Spare
+
+WINDOW = 4 << 20
+REFUSED, AGAIN = 2.0, 0.1
+"""A host that takes one session a connection (MaxSessions) is asked again for so many seconds, so often: the one before is just being closed."""
+
+
+class Sessions:
+    """connection: Fabric's, open.  timeout: seconds for the answer to one opening."""
+
+    def __init__(self, connection: Any, timeout: float):
+        self._connection, self._timeout = connection, timeout
+        self._spare: Spare | None = None
+        self._closed = False
+        self._mutex = threading.Lock()
+
+    def prepare(self, command: str = "") -> None:
+        """Have one ready for the next `take`. command: what is to be started in it by then."""
+        with self._mutex:
+            if self._spare is None and not self._closed:
+                self._spare = Spare(lambda: self._made(command), lambda made: made[0].close())
+
+    def take(self) -> tuple[Any, bool]:
+        """An open one, and whether a command was started in it. Raises what paramiko raises where none is to be had."""
+        with self._mutex:
+            spare, self._spare = self._spare, None
+        channel, started = spare and spare.take() or (None, False)
+        if channel is not None and not (channel.closed or channel.eof_received or channel.exit_status_ready()):
+            return channel, started
+        return self._opened(), False
+
+    def close(self) -> None:
+        with self._mutex:
+            spare, self._spare, self._closed = self._spare, None, True
+        if spare:
+            spare.drop()
+
+    def _made(self, command: str) -> tuple[Any, bool]:
+        channel = self._opened()
+        if command:
+            channel.exec_command(command)
+        return channel, bool(command)
+
+    def _opened(self) -> Any:
+        from paramiko.ssh_exception import ChannelException
+        end = time.monotonic() + REFUSED
+        while True:
+            try:
+                return self._connection.transport.open_session(window_size=WINDOW, timeout=self._timeout)
+            except ChannelException:
+                if time.monotonic() > end or self._closed:
+                    raise
+                time.sleep(AGAIN)
