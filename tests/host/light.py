@@ -167,6 +167,8 @@ class Server:
             self.slots = {}
             self.tend()
             return connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        if not os.path.islink(self.root.parents[2] / "etc/light.link"):
+            return connection.sendall(page({}))  # its configuration has no such site
         slot = "ab"[which - 1] if which else "b" if os.path.exists(self.root / "live/is-slot-b") else "a"
         connection.sendall(page(self.said(slot) or {}))
 

@@ -15,8 +15,8 @@ from tests.host.transactions import TRANSACTIONS
 pytestmark = pytest.mark.slow
 #: Every how many calls, and from which one, so that two modes alike take other calls.
 STEPS = {"kill": (3, 1), "after": (3, 2), "torn": (1, 1), "ENOSPC": (4, 1), "EIO": (4, 2), "ENOSPC+": (4, 3), "EIO+": (4, 4), "EROFS+": (3, 3)}
-#: The step in transactions with more calls than all the others together, where many do the same.
-LONG = {"setup": 5, "stage": 5}
+#: The step in transactions with more calls than all the others together, where many do the same, and in the shortest one.
+LONG = {"setup": 5, "stage": 5, "undeploy": 9, "lock": 1}
 #: How many points each has at the least, by mode as in MODES, counted as root and as another account, who owns less to others: the fewer of
 #: both. Fewer still would mean that the sweep has lost calls from its sight.
 LEAST = {
@@ -38,6 +38,9 @@ LEAST = {
     "keep an edit in place": (9, 9, 4, 5, 5, 5, 5, 8),
     "pin": (5, 4, 3, 3, 3, 2, 2, 4),
     "unpin": (4, 4, 3, 3, 3, 2, 2, 4),
+    "lock": (8, 7, 2, 6, 5, 4, 3, 6),
+    "migrate": (6, 5, 3, 3, 3, 3, 2, 4),
+    "undeploy": (13, 13, 3, 2, 2, 1, 1, 11),
     "recover a torn state": (12, 12, 7, 8, 8, 8, 8, 11),
 }
 #: After every how many points an operator goes on with a command of its own, which costs more than the rest.
@@ -45,7 +48,7 @@ GOES_ON = 9
 
 #: Killed at every so many calls, then in the recovery from that; how many points that gives at the least, beyond those of LEAST.
 NESTED = [("stage", 61, 14), ("activate", 17, 4), ("confirm", 9, 4), ("rollback", 15, 6), ("prune", 19, 8), ("revert a trial", 8, 8),
-          ("revert what was confirmed", 25, 4), ("recover in time", 6, 10), ("keep an edit", 9, 3)]
+          ("revert what was confirmed", 25, 4), ("recover in time", 6, 10), ("keep an edit", 9, 3), ("undeploy", 61, 15)]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The transactions that the crash sweep goes through: how the host is before, what is asked, what users may get, and how it goes on."""
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Callable
 
@@ -146,6 +147,64 @@ def torn_pins(host):
     return [] if set(said) <= {"0.9"} else [f"the pins are {said}"]
 
 
+FREEZE = {"number": 1, "token": "5e" * 8, "why": "moving", "act": "freeze"}
+
+
+def thaw(host):
+    """Whoever froze the host ends it, frozen or not; then it is deployed to."""
+    host.ok("lock", lock={**FREEZE, "act": "release"})
+    return deploy_11(host)
+
+
+def torn_lock(host):
+    """The fleet's lock can be read, and is nobody's or the one that was asked for."""
+    path = host.state / "fleet-lock.json"
+    said = json.loads(path.read_text()) if path.exists() else FREEZE
+    return [] if (said["token"], said["why"]) == (FREEZE["token"], FREEZE["why"]) else [f"the lock is {said}"]
+
+
+MIGRATE = {"command": ["python", "-m", "shop.migrate"], "timeout": 60}
+
+
+def migrates(host, fault=None):
+    host.site["migrate"] = MIGRATE
+    try:
+        return host.ask("migrate", fault=fault, generation=3)
+    finally:
+        del host.site["migrate"]
+
+
+def migrated_and_deployed(host):
+    """The same command migrates, again where it must; then what is staged is switched to."""
+    done = migrates(host)
+    assert (done["code"], done["last"]["result"]["state"]["migrated"][0]["result"]) == (0, "done"), done["last"]
+    return deploy_11(host)
+
+
+def torn_memory(host):
+    """What is known of migrations can be read: none, or this one."""
+    path = host.state / "migrations.json"
+    said = json.loads(path.read_text()) if path.exists() else []
+    return [] if [each["version"] for each in said] in ([], ["1.1"]) and {each["result"] for each in said} <= {"begun", "done", "failed"} else [f"remembered is {said}"]
+
+
+def undeployed(host):
+    """Nothing of it is left, and it comes back."""
+    host.ok("undeploy")
+    found = [str(each) for each in (host.root / "live", host.root / "generations", host.state / "site.json", host.state / "undeploy.json") if os.path.lexists(each)]
+    assert not found, f"{found} is left"
+    host.note_server()
+    set_up(host)
+    host.get("/-/restart")  # set-up has started the server: this one has no other way
+    return deploy_11(host)
+
+
+def half_away(host):
+    """It is all there, or nothing of it is: recovery ends what was begun."""
+    there = [name for name in ("live", "slots", "generations", "releases", "entry.wsgi") if os.path.lexists(host.root / name)]
+    return [f"of the application {there} is left"] if 0 < len(there) < 5 else []
+
+
 def deploy_11(host):
     host.deploy(*R11)
     return "1.1"
@@ -207,5 +266,8 @@ TRANSACTIONS = {
     "keep an edit in place": Transaction(edited, keeps_edit, {"1.0"}, {"1.0"}, "1.0", keep_and_deploy, frozenset({"generation 2 is not whole"}), lost_edit),
     "pin": Transaction(two, pins("pin"), {"1.0"}, {"1.0"}, "1.0", pinned_for_good, lost=torn_pins),
     "unpin": Transaction(pinned, pins("unpin"), {"1.0"}, {"1.0"}, "1.0", pinned_for_good, lost=torn_pins),
+    "lock": Transaction(two, asks("lock", lock=FREEZE), {"1.0"}, {"1.0"}, "1.0", thaw, lost=torn_lock),
+    "migrate": Transaction(staged, migrates, {"1.0"}, {"1.0"}, "1.0", migrated_and_deployed, lost=torn_memory),
+    "undeploy": Transaction(two, asks("undeploy"), {"1.0", ""}, {"1.0", ""}, "", undeployed, lost=half_away),
     "recover a torn state": Transaction(without_state, lambda host, fault: host.recover(**fault), {"1.0", "1.1"}, {"1.0"}, "1.0", deploy_12),
 }
