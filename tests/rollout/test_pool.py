@@ -8,10 +8,19 @@ import pytest
 from weft.rollout.pool import Stop, each
 
 
-def press_after(seconds, times=1, gap=0.3):
+def until(holds):
+    """Wait for it; a busy machine may need long."""
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.01)
+
+
+def press_when(*moments):
+    """Ctrl-C at each of them, in their order."""
     def press():
-        for n in range(times):
-            time.sleep(gap if n else seconds)
+        for moment in moments:
+            until(moment)
             os.kill(os.getpid(), signal.SIGINT)
     threading.Thread(target=press, daemon=True).start()
 
@@ -52,9 +61,9 @@ def test_ctrl_c_finishes_what_runs_and_starts_nothing_new():
 
     def work(n):
         begun.append(n)
-        time.sleep(0.5)
+        until(lambda: told)
         ended.append(n)
-    press_after(0.2)
+    press_when(lambda: len(begun) == 2)
     with stop.listening():
         each(range(6), work, 2, stop)
     assert stop and isinstance(stop.cause, KeyboardInterrupt) and told == [True]
@@ -62,20 +71,30 @@ def test_ctrl_c_finishes_what_runs_and_starts_nothing_new():
 
 
 def test_going_back_goes_on_after_one_ctrl_c():
-    ended, stop = [], Stop()
-    press_after(0.1)
+    begun, ended, stop = [], [], Stop()
+
+    def work(n):
+        begun.append(n)
+        until(lambda: n == 0 or stop)
+        ended.append(n)
+    press_when(lambda: len(begun) == 2)
     with stop.listening():
-        each(range(4), lambda n: (time.sleep(0.1), ended.append(n)), 1, stop, heed=False)
+        each(range(4), work, 1, stop, heed=False)
     assert stop and ended == [0, 1, 2, 3]
 
 
 def test_the_second_ctrl_c_leaves_at_once():
-    start = time.monotonic()
-    press_after(0.1, times=2)
-    stop = Stop()
+    begun, ended, stop, go = [], [], Stop(), threading.Event()
+
+    def work(n):
+        begun.append(n)
+        go.wait(60)
+        ended.append(n)
+    press_when(lambda: begun, lambda: stop)
     with pytest.raises(KeyboardInterrupt), stop.listening():
-        each([1], lambda n: time.sleep(3), 1, stop)
-    assert time.monotonic() - start < 2
+        each([1], work, 1, stop)
+    assert begun == [1] and ended == []
+    go.set()
 
 
 def test_afterwards_signals_do_what_they_did():

@@ -60,7 +60,9 @@ def test_a_terminal_gets_a_live_line(monkeypatch):
     live.begin(3, 12, Step("test", "python -m pytest"))
     live.log("collected 3 items")
     import time
-    time.sleep(0.1)
+    end = time.monotonic() + 60
+    while "1.2 s  collected" not in out.getvalue() and time.monotonic() < end:
+        time.sleep(0.01)
     live.end(True)
     text = out.getvalue()
     assert "\r\033[K 3/12 test     1.2 s  collected 3 items" in text and text.endswith("\r\033[K 3/12 test     done 1.2 s\n")

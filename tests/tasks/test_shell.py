@@ -83,8 +83,8 @@ def test_the_signature_stays_what_invoke_reads():
     assert [argument.name for argument in deploy.get_arguments()] == ["version", "json"] and deploy.__doc__ == "Deploy."
 
 
-@pytest.mark.parametrize("inner, said", [("time.sleep(20)", "interrupted\n"), (
-    "\n        try: time.sleep(20)\n        except KeyboardInterrupt as e: raise Interrupted('stopped', 'go on', 'the old one serves') from e",
+@pytest.mark.parametrize("inner, said", [("ready(); time.sleep(600)", "interrupted\n"), (
+    "\n        try: ready(); time.sleep(600)\n        except KeyboardInterrupt as e: raise Interrupted('stopped', 'go on', 'the old one serves') from e",
     "stopped\nnow:  the old one serves\nnext: go on\n")])
 def test_sigterm_is_143(inner, said):
     text = textwrap.dedent("""
@@ -93,14 +93,13 @@ def test_sigterm_is_143(inner, said):
         from weft.tasks import shell
         @shell.command
         def body(c):
-            print("ready", flush=True)
+            ready = lambda: print("ready", flush=True)
             INNER
         body(None)
     """).replace("INNER", inner.replace("\n        ", "\n    "))
     child = subprocess.Popen([sys.executable, "-c", text], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert child.stdout.readline() == "ready\n"
-    time.sleep(0.05)
     child.send_signal(signal.SIGTERM)
     assert child.communicate()[1] == said and child.returncode == 143
 
