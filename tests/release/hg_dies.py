@@ -10,7 +10,7 @@ import sys
 from signal import SIGKILL
 
 ACTS = {"os.rename", "os.rmdir", "os.remove", "os.symlink", "os.link", "os.truncate"}
-COMMANDS = ("pull", "update", "bookmarks", "recover")
+COMMANDS = ("push", "pull", "update", "bookmarks", "recover")
 NOTHING = re.compile(r"\.hg/(tmp|w?cache|store/(tmp|cache))")
 ORDER = os.environ.get("HG_DIES", os.devnull)
 order, left, on = "", 0, False

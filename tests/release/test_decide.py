@@ -1,6 +1,7 @@
 """The decision alone: made-up sights in, versions and plans out; no repository is needed."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -82,6 +83,13 @@ def test_sent_but_not_staged_is_built_again_from_the_tag():
     assert [step.kind for step in plan.steps] == ["scratch", *MIDDLE, *LAST]
     assert plan.steps[0].args == {"commit": SENT, "tag": "1.1.4", "tag_id": "c" * 40, "branch": "main", "base": HEAD,
                                   "version": "1.1.4", "vendor": []}
+
+
+@pytest.mark.parametrize("note, behind, said", [
+    (NOTE, True, ["index", "forward", "readback"]), (NOTE, False, []), (replace(NOTE, tag="1.1.5"), True, [])])
+def test_published_and_behind_the_branch_is_brought_forward(note, behind, said):
+    seen = replace(SEEN, remote=replace(SEEN.remote, head=SENT, tags={"1.1.4": SENT}), unfinished=note, behind=behind)
+    assert kinds(seen, Published(SimpleNamespace(commit=SENT))) == said
 
 
 KEPT = replace(SEEN, chosen={"1.1.4": ["loom"], "1.1.3": ["none"]})

@@ -1,6 +1,7 @@
 """SIGKILL in the middle, then the same command again; and two that release at once."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,6 +80,17 @@ def test_killed_then_the_same_command(project, kind, when):
     assert bool(DirectoryStore(project.store).versions("weaveserver")) == (kind in ("publish", "index", "forward")), "seen too early"
     factory.run_release(project, "1.1.4")
     finished(project)
+
+
+@pytest.mark.parametrize("vcs", ["git", "hg"])
+def test_killed_before_a_release_of_only_a_tag_was_brought_here(tmp_path, vcs):
+    if not shutil.which(vcs):
+        pytest.skip("needs Mercurial: Debian package mercurial")
+    made = factory.make_project(tmp_path / "project", version="1.1.4", next_version="", vcs=vcs)
+    child(made, "index", "end", version="1.1.4").wait()
+    assert made.tags() == {} and made.tags(made.remote)
+    factory.run_release(made, "1.1.4")
+    assert made.tags() == made.tags(made.remote) and made.head() == made.head(made.remote) and made.dirty() == ""
 
 
 def test_killed_after_the_push_and_the_staged_files_are_lost(project):

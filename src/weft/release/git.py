@@ -197,7 +197,7 @@ class Repository:
         else:
             raise SendRefused(said)
 
-    def settle(self) -> None:
+    def settle(self, remote: str = "") -> None:
         """git writes what it has whole, or not at all."""
 
     def behind(self, state: State, note: Note) -> bool:

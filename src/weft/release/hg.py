@@ -214,7 +214,7 @@ class Repository:
     def send(self, scratch: Path, remote: Remote | None, tag: str, commit: str) -> None:
         top = self._read("log", "-R", str(scratch), "-r", f"max(children({commit}) and file('path:{_TAGS}'))", "-T", "{node}") or commit
         if remote is None:
-            self._pull(scratch, top)
+            self._take(scratch, top)
             return
         try:
             if self._lookup(self._pushed_to(remote.name), tag) not in ("", commit):
@@ -235,21 +235,36 @@ class Repository:
     def _after_failed_push(self, error: run.CommandFailed, remote: Remote, tag: str, commit: str) -> None:
         """A push that failed may still have arrived: the remote is asked."""
         try:
+            self.settle(remote.name)
             there = self._lookup(self._pushed_to(remote.name), tag)
         except run.CommandFailed:
             raise SendUnknown("\n".join(error.tail)) from None
         if there != commit:
             raise SendRefused("\n".join(error.tail))
 
+    def _take(self, scratch: Path, commit: str) -> None:
+        """A pull that failed may still have arrived, as a push may."""
+        try:
+            self._pull(scratch, commit)
+        except run.CommandFailed as error:
+            try:
+                self.settle()
+            except run.CommandFailed:
+                raise SendUnknown("\n".join(error.tail)) from None
+            if not self._has(commit):
+                raise
+
     def _pull(self, scratch: Path, commit: str) -> None:
         """Into the user's repository, in one transaction."""
         self.settle()
         self._hg(*self._quiet(), "pull", "--quiet", "--rev", commit, str(scratch), at=self.top)
 
-    def settle(self) -> None:
-        """The transaction of a Mercurial that was killed is rolled back; for one that is at work here, this waits."""
-        if (self.meta / "store/journal").exists():
-            self._hg("recover", "--quiet", at=self.top, ok=(0, 1))  # 1: it came to its end meanwhile
+    def settle(self, remote: str = "") -> None:
+        """The transaction of a Mercurial that was killed is rolled back, also in a remote that is a directory; for one that is at work, this waits."""
+        there = self._pushed_to(remote) if remote else ""
+        for place in filter(None, (self.top, self._paths().get(there, there))):
+            if (meta(Path(place)) / "store/journal").exists():
+                self._hg("recover", "--quiet", at=Path(place), ok=(0, 1))  # 1: it came to its end meanwhile
 
     def parents(self) -> list[str]:
         return self._read("log", "-r", "parents()", "-T", _LINE).split()

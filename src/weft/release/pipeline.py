@@ -15,7 +15,7 @@ from typing import Any, Callable, Iterator, Protocol, Sequence
 from weft.config.load import is_project
 from weft.errors import FailedUndone, Interrupted, NeedsHands, OutcomeUnknown, Refused, WeftError
 from weft.plan import Plan, Step
-from weft.release import decide, lockfile, news, observe, run, scratch, upload, vendor
+from weft.release import decide, lockfile, news, observe, run, scratch, unfinished, upload, vendor
 from weft.release.decide import Wish
 from weft.release.faults import Fault, Frame
 from weft.release.observe import Project, Seen
@@ -118,7 +118,7 @@ def release(project: Project, wish: Wish, today: date, report: Report, agree: Ca
     """
     upload.wanted(project.config)
     with lockfile.held(project.repo.data):
-        _settle(project)
+        unfinished.settle(project)
         proposal = propose(project, wish, today)
         if not proposal.done:
             agree(proposal)
@@ -126,15 +126,6 @@ def release(project: Project, wish: Wish, today: date, report: Report, agree: Ca
             _apply(proposal, report)
         scratch.sweep(project.repo.data, project.store)
     return proposal
-
-
-def _settle(project: Project) -> None:
-    """After a run that was killed: what is half-written in the user's repository, be it the tag, is not there yet."""
-    try:
-        if any(project.repo.data.glob("scratch-*")):
-            project.repo.settle()
-    except run.CommandFailed as error:
-        raise Refused(f"{error}: {' '.join(error.tail)}") from None
 
 
 def _apply(proposal: Proposal, report: Report) -> None:

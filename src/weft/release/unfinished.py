@@ -17,11 +17,21 @@ def abort(project: Project) -> list[str]:
     if not any(data.glob("scratch-*")):
         return []
     with lockfile.held(data):
+        settle(project)
         left = scratch.notes(data)
         _not_pushed(project, list(left.values()))
         found = [left[path].version if path in left else "" for path in sorted(data.glob("scratch-*"))]
         scratch.sweep(data, project.store)
         return found
+
+
+def settle(project: Project) -> None:
+    """After a run that was killed: what is half-written by it, be it the tag, is not there. Only under the release lock. Raises Refused."""
+    try:
+        if any(project.repo.data.glob("scratch-*")):
+            project.repo.settle(project.config["remote"] or project.repo.usual)
+    except run.CommandFailed as error:
+        raise Refused(f"{error}: {' '.join(error.tail)}") from None
 
 
 def _not_pushed(project: Project, notes: list[scratch.Note]) -> None:

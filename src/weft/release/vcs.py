@@ -159,8 +159,9 @@ class Repository(Protocol):
         Raises SendRefused, SendHalf or SendUnknown.
         """
 
-    def settle(self) -> None:
-        """What a program that was killed has left half-written in the user's repository is rolled back, so that it is not decided by.
+    def settle(self, remote: str = "") -> None:
+        """What a program that was killed has left half-written in the user's repository, and in that remote where it is a directory of this
+        machine, is rolled back, so that nothing is decided by it.
 
         Raises CommandFailed.
         """
