@@ -1,15 +1,16 @@
 """weft is its own first user: its artifact index is released by `inv release`, deployed by `fab deploy` from this repository's
-own files, and serves its own release to a real pip."""
+own files, and serves its own release to a real pip and a real uv."""
 
 import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.system.hosts import Fleet, missing
-from tests.system.voyage import ROOT, Voyage, finish
+from tests.system.voyage import ROOT, Voyage, finish, tool
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason="this machine lacks " + "; ".join(missing()))]
 
@@ -53,18 +54,34 @@ def test_weft_releases_and_deploys_its_own_index(voyage, tmp_path):
     assert {file["filename"] for file in json.loads(simple)["files"]} == {"weft-0.1.0.tar.gz", "weft-0.1.0-py3-none-any.whl"}
 
 
-def test_pip_installs_from_the_index_while_it_is_deployed_anew(voyage, tmp_path):
+def installed(voyage, place, command, deploy):
+    """Install over and over, each time anew, as long as the deploy lasts; how often it was done, and what went wrong."""
+    done, failed = 0, []
+    while deploy.poll() is None:
+        ended = voyage.fleet.run([*command, "--target", str(place / str(done)), "weft==0.1.0"], check=False, timeout=120, cwd=voyage.home,
+                                 env={**voyage.env, "PIP_CONFIG_FILE": "/dev/null", "UV_NO_CONFIG": "1", "UV_HTTP_RETRIES": "0", "NO_PROXY": "*"})
+        failed += [ended.stderr] if ended.returncode or not (place / str(done) / "weft/__init__.py").exists() else []
+        done += 1
+    return done, failed
+
+
+def test_pip_and_uv_install_from_the_index_while_it_is_deployed_anew(voyage, tmp_path):
+    """None of them tries a second time what has failed."""
     host = voyage.fleet.hosts[0]
+    index = ["--index-url", f"http://{host.address}/simple/", "--no-deps", "-q"]
+    clients = {"pip": [sys.executable, "-m", "pip", "--isolated", "--retries", "0", "install", *index, "--no-cache-dir", "--no-compile", "--disable-pip-version-check",
+                       "--trusted-host", host.address],
+               "uv": [tool("uv"), "pip", "install", *index, "--no-cache", "--python", sys.executable]}
     load = voyage.load(host, "/health", "--clients", "2", "--rate", "40", "--version-json", "version")
     with (voyage.project / "deploy/production.toml").open("a") as out:
         out.write('[settings.index]\ntitle = "Renewed"\n')
     deploy = voyage.fleet.popen([sys.executable, "-m", "fabric", "deploy", "--version", "0.1.0"], cwd=voyage.project, env=voyage.env,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    while deploy.poll() is None:
-        done = voyage.fleet.run([sys.executable, "-m", "pip", "--isolated", "download", "-q", "--no-deps", "--no-cache-dir",
-                                 "--disable-pip-version-check", "-d", str(tmp_path), "--index-url", f"http://{host.address}/simple/",
-                                 "--trusted-host", host.address, "weft==0.1.0"], check=False, env={**voyage.env, "PIP_CONFIG_FILE": "/dev/null"})
-        assert done.returncode == 0, done.stderr
-    assert deploy.returncode == 0, deploy.stdout.read()
+    with ThreadPoolExecutor() as pool:
+        rounds = {name: pool.submit(installed, voyage, tmp_path / name, command, deploy) for name, command in clients.items()}
+        said = deploy.communicate(timeout=300)[0]
+        came = {name: each.result() for name, each in rounds.items()}
+    assert deploy.returncode == 0, said
     assert "Renewed" in voyage.get(host, "/")
+    assert all(done > 1 and not failed for done, failed in came.values()), came
     assert finish(load)["failed"] == 0
