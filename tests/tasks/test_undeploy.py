@@ -21,6 +21,7 @@ def test_it_asks_and_takes_the_application_off(fab, fleet):  # noqa: F811
     done = fab("undeploy", "--yes", "--purge", "--json")
     said = json.loads(done.stdout)
     assert (said["code"], said["error"]) == (5, "needs-hands") and said["effect"].startswith("off web1")
+    assert said["next"] == "fab undeploy --limit web2", "the word alone would take it off all hosts"
 
 
 def test_a_person_says_no(fab, fleet):  # noqa: F811

@@ -102,7 +102,7 @@ class Rollout:
                 self._hook("before_stage", Refused, "nothing changed")
                 self.begun = True
                 self.stage()
-            if not self.stop and not (self.job.on and len(self.todo) < len(self.runs)):  # else it ran before the canary, such as a migration
+            if not self.stop and not (self.job.on and len(self.todo) < len(self.runs)):  # else it ran before the canary, such as a backup
                 self._hook("before_switch", FailedUndone, "no host was switched")
             self.begun = True
             if not self.stop:

@@ -63,14 +63,16 @@ class Undeploy:
 
     def _failed(self, errors: list[WeftError]) -> WeftError:
         done = ", ".join(run.host.name for run in self.rollout.runs if run.host.name in self.results)
+        left = ",".join(run.host.name for run in self.rollout.runs if run.host.name not in self.results)
+        again = f"fab undeploy{self.environment.access.again} --limit {left}"
         effect = f"off {done}" if done else ""
         if not errors:
             stopped = verdict.interrupted(self.rollout.job, self.rollout.runs)
-            stopped.effect, stopped.hint = effect or "nothing changed", "fab undeploy"
+            stopped.effect, stopped.hint = effect or "nothing changed", again if left else ""
             stopped.__cause__ = self.rollout.stop.cause
             return stopped
         said = verdict.refused(errors, [])
         if not done and all(isinstance(error, Refused) for error in errors):
             return said
-        return NeedsHands(said.message, said.hint or "fab undeploy", f"{effect or 'not known'}; on the others the next command, or the timer, goes on where it had begun",
+        return NeedsHands(said.message, said.hint or again, f"{effect or 'not known'}; on the others the next command, or the timer, goes on where it had begun",
                           {"hosts": self.results})
