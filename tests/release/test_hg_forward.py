@@ -11,7 +11,7 @@ from tests.release import hg_dies
 from weft.release import vcs
 from weft.release.run import CommandFailed
 
-MOST, STEP = 400, 4
+MOST, STEP = 400, 8
 """Acts, and how many lie between two kills: what can go wrong goes wrong at several of them."""
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not shutil.which("hg"), reason="needs Mercurial: Debian package mercurial")]
 
@@ -119,7 +119,7 @@ def test_killed_at_acts_of_the_update(forward):
         at += STEP
         assert at < MOST
     forward.whole()
-    assert at > 10 * STEP
+    assert at > 5 * STEP
 
 
 def test_a_mercurial_that_is_killed_alone_is_followed_by_another(forward):
