@@ -31,9 +31,9 @@ def test_a_host_that_is_well():
     ({"faults": [{"message": "the server does not run", "next": "start it: apache2ctl start"}]}, ("fail", "the server does not run", "start it: apache2ctl start")),
     ({"engine": "0.0.1"}, ("warn", f"its engine is weft 0.0.1, here is {__version__}", "fab setup --as root --limit web1 --env live")),
     ({"disk_free": 5 << 20}, ("warn", "5 MiB are free on its disk", "ssh 10.0.0.1 df -h /var/app")),
-    ({"answers": {"status": 502, "version": ""}}, ("fail", "1.0 is live, but what answers is 502", "fab logs --errors --limit web1")),
+    ({"answers": {"status": 502, "version": ""}}, ("fail", "1.0 is live, but what answers is 502", "fab logs --errors --limit web1 --env live")),
     ({"generations": [{**GOOD["generations"][0], "status": "pending"}]},
-     ("warn", "1.0 is on trial: it goes back by itself unless it is confirmed", "fab status")),
+     ("warn", "1.0 is on trial: it goes back by itself unless it is confirmed", "fab status --env live")),
 ])
 def test_what_is_wrong_has_the_command_that_mends_it(words, expected):
     assert expected in checks(**words)

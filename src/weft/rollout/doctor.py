@@ -96,15 +96,15 @@ def host(run: HostRun, again: str = "") -> list[Check]:
         found.append(Check(name, WARN, f"its engine is weft {state.get('engine')}, here is {__version__}", f"fab setup --as root --limit {name}{again}"))
     if 0 < state.get("disk_free", ROOM) < ROOM:
         found.append(Check(name, WARN, f"{state['disk_free'] >> 20} MiB are free on its disk", f"ssh {run.host.target} df -h /var/app"))
-    return [*found, *_serving(name, state)] if found else [Check(name, OK, f"set up, Python {state.get('python')}"), *_serving(name, state)]
+    return [*found, *_serving(name, state, again)] if found else [Check(name, OK, f"set up, Python {state.get('python')}"), *_serving(name, state, again)]
 
 
-def _serving(name: str, state: dict[str, Any]) -> list[Check]:
+def _serving(name: str, state: dict[str, Any], again: str) -> list[Check]:
     live, said = live_of(state), state.get("answers") or {}
     if live.get("status") == "pending":
-        return [Check(name, WARN, f"{live['version']} is on trial: it goes back by itself unless it is confirmed", "fab status")]
+        return [Check(name, WARN, f"{live['version']} is on trial: it goes back by itself unless it is confirmed", f"fab status{again}")]
     if live.get("number") and said.get("release") != live.get("release"):
-        return [Check(name, FAIL, f"{serves(state)} is live, but what answers is {answers(state)}", f"fab logs --errors --limit {name}")]
+        return [Check(name, FAIL, f"{serves(state)} is live, but what answers is {answers(state)}", f"fab logs --errors --limit {name}{again}")]
     return [Check(name, OK, f"serves {serves(state)}")]
 
 
