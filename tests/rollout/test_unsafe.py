@@ -72,6 +72,11 @@ def test_a_host_of_one_whose_hook_fails_after_its_switch_stays(two, yard):
     assert served(yard) == ["3.0", "1.0"]
 
 
+def test_a_pause_names_the_way_back_with_its_word(two, yard):
+    said = two("deploy", "3.0", more='pause = "canary"').run()
+    assert said["paused"]["next"].endswith("to go back: fab rollback --force-unsafe --limit web1") and served(yard) == ["3.0", "1.0"]
+
+
 def test_a_host_of_one_that_turns_bad_while_it_soaks_stays(two, yard, monkeypatch):
     monkeypatch.setattr(soak, "EVERY", 0.05)
     yard.order("web1", {"verb": "observe"}, {"verb": "observe", "window": {"traffic": "9 of 90 requests failed after the switch"}})

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Sequence
 
 from weft.errors import OutcomeUnknown, Refused, UsageError, WeftError
-from weft.rollout import budget, fleetlock, heartbeat, verdict
+from weft.rollout import budget, fleetlock, heartbeat, unsafe, verdict
 from weft.rollout.hostrun import HostRun, live_of
 from weft.rollout.inventory import Host, waves
 from weft.rollout.job import Job
@@ -58,7 +58,7 @@ def told(job: Job, runs: Sequence[HostRun], paused: Paused) -> dict[str, Any]:
     text = f"paused after wave {paused.after} of {paused.of}" + (f", as {paused.by} asked" if paused.by else "") \
         + f": {len(serving)} of {len(runs)} hosts serve {version}"
     back = ",".join(run.host.name for run in runs if run.status == "switched")
-    return {**paused._asdict(), "text": text, "next": f"to go on: fab promote{job.again}; to go back: fab rollback{job.again} --limit {back}"}
+    return {**paused._asdict(), "text": text, "next": f"to go on: fab promote{job.again}; to go back: fab rollback{unsafe.flag(job)}{job.again} --limit {back}"}
 
 
 def clean(runs: Sequence[HostRun]) -> bool:
