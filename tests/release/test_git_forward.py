@@ -86,11 +86,19 @@ def test_a_git_that_ended_its_work_alone_leaves_no_mark(tmp_path):
 def test_what_the_user_wrote_meanwhile_stays(project, forward, tmp_path, monkeypatch):
     again, base, commit = forward
     (project.root / ".git/weft").mkdir(exist_ok=True)
-    (project.root / ".git/weft/forwarding").write_text(f"{base} {commit}")
+    (project.root / ".git/weft/forwarding").write_text(f"{base} {commit} {project.root}")
     project.write("CHANGELOG", "mine")
     project.write("src/weaveserver/deep/new.py", "mine too")
     assert "overwritten" in again()
     assert (project.root / "CHANGELOG").read_text() == "mine" and (project.root / "src/weaveserver/deep/new.py").read_text() == "mine too"
+
+
+def test_a_mark_of_another_work_tree_says_nothing_here(project, forward):
+    again, base, commit = forward
+    (project.root / ".git/weft").mkdir(exist_ok=True)
+    (project.root / ".git/weft/forwarding").write_text(f"{base} {commit} /elsewhere")
+    project.write("CHANGELOG", "")
+    assert "overwritten" in again() and (project.root / "CHANGELOG").read_text() == ""
 
 
 def test_a_lock_from_before_is_not_ours(project, forward, monkeypatch):
@@ -112,7 +120,7 @@ def test_a_git_at_work_here_keeps_its_lock(project, forward, monkeypatch):
     monkeypatch.setattr(gitforward, "_PATIENCE", 0.1)
     again, base, commit = forward
     (project.root / ".git/weft").mkdir(exist_ok=True)
-    (project.root / ".git/weft/forwarding").write_text(f"{base} {commit}")
+    (project.root / ".git/weft/forwarding").write_text(f"{base} {commit} {project.root}")
     time.sleep(0.02)
     (project.root / ".git/index.lock").write_text("")
     other = subprocess.Popen(["git", "hash-object", "--stdin"], cwd=project.root, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)

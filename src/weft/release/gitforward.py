@@ -1,7 +1,7 @@
 """Bring the user's branch to a release's commit, also where an earlier run was killed in the middle of just that.
 
 git that is killed leaves its lock files, and files of the work tree that are gone, cut short or new already. While a merge runs, a mark
-beside the scratch directories says from where to where; what lies between the two is then weft's to bring back, and nothing else.
+beside the scratch directories says from where to where, in which work tree; what lies between the two is then weft's to bring back, and nothing else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PATIENCE = 5.0
 
 def forward(repo: Any, branch: str, base: str, commit: str, merge: tuple[str, ...]) -> None:
     """repo: a git Repository whose HEAD is `branch`, at `base`; merge: git's words. Raises CommandFailed, with the branch where it was."""
-    mark, said = repo.data / FORWARDING, f"{base} {commit}"
+    mark, said = repo.data / FORWARDING, f"{base} {commit} {repo.top}"
     halfway = mark.is_file() and mark.read_text(encoding="utf-8") == said
     if halfway:
         _mend(repo, mark, branch, base, commit)
