@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from tests.release import killing
+from tests.release import killing, memory
 
 SHARES = 30
 MOMENTS, PARTS = 100, 20
@@ -21,8 +21,15 @@ def prepared(request, tmp_path_factory):
     if request.param == "hg" and not shutil.which("hg"):
         pytest.skip("needs Mercurial: Debian package mercurial")
     nursery = killing.Nursery()
-    yield nursery, *killing.template(tmp_path_factory.mktemp("sweep"), request.param, nursery)
+    with memory.or_else(tmp_path_factory.mktemp("sweep")) as place:
+        yield nursery, *killing.template(place, request.param, nursery)
     nursery.close()
+
+
+@pytest.fixture
+def place(tmp_path):
+    with memory.or_else(tmp_path) as found:
+        yield found
 
 
 def killed(prepared, place, trials):
@@ -39,17 +46,17 @@ def killed(prepared, place, trials):
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-def test_killed_at_every_act(prepared, tmp_path, share):
-    killed(prepared, tmp_path, [(f"act {at}", at) for at in killing.parted(prepared[2])[0][share::SHARES]])
+def test_killed_at_every_act(prepared, place, share):
+    killed(prepared, place, [(f"act {at}", at) for at in killing.parted(prepared[2])[0][share::SHARES]])
 
 
-def test_killed_again_and_again_while_what_is_done_is_removed(prepared, tmp_path):
+def test_killed_again_and_again_while_what_is_done_is_removed(prepared, place):
     nursery, made, acts, _ = prepared
-    kills = killing.while_removing(nursery, made, tmp_path / "removals", acts)
+    kills = killing.while_removing(nursery, made, place / "removals", acts)
     print(f"{made.vcs} kills:", {"removing": kills})
     assert kills > 10
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_killed_at_a_moment(prepared, tmp_path, part):
-    killed(prepared, tmp_path, [(f"moment {number}", None) for number in range(part, MOMENTS, PARTS)])
+def test_killed_at_a_moment(prepared, place, part):
+    killed(prepared, place, [(f"moment {number}", None) for number in range(part, MOMENTS, PARTS)])
