@@ -51,8 +51,17 @@ class Shop(Voyage):
                                 stderr=subprocess.STDOUT, text=True)
 
     def served(self):
-        """What each host really answers, by name."""
-        return {host.name: version for host, version in zip(self.fleet.hosts, self.versions("/"))}
+        """What each host really answers, by name; one command asks them all."""
+        urls = [f"http://{host.address}/" for host in self.fleet.hosts]
+        said = self.fleet.run(["curl", "-s", "-m", "10", "-H", "Host: app.example.org", "-w", "\n--end--\n", *urls], check=False, timeout=180).stdout
+        return {host.name: _version(answer) for host, answer in zip(self.fleet.hosts, said.split("\n--end--\n"))}
+
+
+def _version(answer):
+    try:
+        return json.loads(answer)["version"]
+    except ValueError:
+        return answer.strip()
 
 
 def until(process, pattern, most=400):

@@ -119,10 +119,10 @@ def finish(load):
 
 
 def wait_for(what, seconds, message):
-    """Until what() is true; fails with the message."""
+    """Until what() is true; fails with the message, which may be a function that makes it."""
     end = time.monotonic() + seconds
     while not what():
-        assert time.monotonic() < end, message
+        assert time.monotonic() < end, message() if callable(message) else message
         time.sleep(0.1)
 
 
