@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 from typing import Any
 
 from weft.errors import Interrupted, Refused, UsageError, WeftError
@@ -40,6 +39,7 @@ def main(argv: list[str] | None = None) -> None:
         say({"error": error.to_json()})
         sys.exit(error.code)
     except Exception as error:
+        import traceback
         say({"error": {"code": 1, "error": "error", "message": f"a bug in weft: {type(error).__name__}: {error}",
                        "effect": "", "next": "please report it, with the traceback",
                        "details": traceback.format_exc().splitlines()}})

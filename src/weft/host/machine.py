@@ -15,7 +15,7 @@ from weft import durable
 from weft.apply import Tell, run
 from weft.durable import read_json
 from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, WeftError
-from weft.host import audit, decide, fingerprint, fleetlock, goback, health, kept, lock, migrate, recover, room, secrets, settings, setup, stage, switch, trial, trust, window
+from weft.host import decide, fingerprint, fleetlock, goback, health, kept, lock, migrate, recover, room, secrets, settings, stage, switch, trial, trust, window
 from weft.host.observe import host_faults, observe
 from weft.host.prune import prune
 from weft.host.request import ELSEWHERE, Request
@@ -119,6 +119,7 @@ class Machine:
 
     def verify(self) -> dict[str, Any]:
         """File by file, what is not as it was put here."""
+        from weft.host import audit
         return {"drift": audit.audit(self.layout, self.site), "state": self.state().to_json()}
 
     # -- acting --------------------------------------------------------------------------------------------------
@@ -139,6 +140,7 @@ class Machine:
         return {"lock": fleetlock.shown(fleetlock.read(self.layout.state))}
 
     def setup(self) -> dict[str, Any]:
+        from weft.host import setup
         state_folder = self.layout.state
         state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.locked():

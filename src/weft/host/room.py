@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
-import zipfile
 from pathlib import Path
 from typing import Iterable
 
@@ -26,6 +24,8 @@ def unpacked(wheels: Iterable[Path]) -> tuple[int, int]:
 
 def _listed(path: Path) -> list[tuple[str, int]]:
     """Name and size of each file, and of the directories that they make."""
+    import struct
+    import zipfile
     try:
         with zipfile.ZipFile(path) as wheel:
             found = [(each.filename, each.file_size) for each in wheel.infolist()]

@@ -7,8 +7,6 @@ import hashlib
 import json
 import os
 import signal
-import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
@@ -111,6 +109,7 @@ class Tools:
             return
         remove(place)
         place.mkdir(mode=0o755)
+        import zipfile
         with zipfile.ZipFile(cached(self.work.layout, artifact)) as wheel:
             if sum(each.file_size for each in wheel.infolist()) > MOST_TOOL:
                 raise Refused(f"{artifact.name} unpacks to more than {MOST_TOOL >> 20} MB")
@@ -131,6 +130,7 @@ def pip_install(work: Work, python: str, wheels: Sequence[Artifact], place: Path
     """pip, unprivileged, in hash mode, from files only: no index, no build, no dependency that was not locked.
 
     What it reads is root's; what it may write is `place`, which is its own until it is seized."""
+    import tempfile
     _artifact, tool = installer(work)
     wanted = Path(tempfile.mkdtemp(prefix=".weft-tmp-wheels-", dir=work.layout.cache))
     wanted.chmod(0o755)
