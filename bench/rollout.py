@@ -1,9 +1,12 @@
-"""A fleet deployed by weft and by others, side by side: `python bench/rollout.py [--hosts 1,4,8] [--rtt 0,50] [--only weft,Ansible]`.
+"""A fleet deployed by weft and by others, side by side: `python bench/rollout.py [--hosts 1,4,8] [--rtt 0,50] [--only weft,Ansible] [--minutes 28]`.
 
 Real hosts (network namespaces, sshd, Apache with mod_wsgi), one application with a dependency from PyPI, four cells a fleet: the first deploy, a new version with
 the same dependencies, the same deploy again, and the rollback. weft runs as it comes (canary, waves, two seconds' watch in each) and as the others do, in one
 wave without a watch (`weft at once`). Seconds are those of the command; CPU is the operator's, of the command and what it waited for; bytes are those that
 crossed the hosts' network cables, both ways. After each cell every host is asked what it serves; one that does not serve what it should ends the bench with 1.
+
+The small fleets come first. A tool is left out of a fleet that it would not end with before `--minutes` are over, by what it took for a smaller one, and the
+table says so; the whole matrix takes about two hours on two cores. A tool that fails is named, and the bench ends with 1.
 
 Needs root and what the system tests need; of Debian also capistrano. Ansible and pyinfra are installed from PyPI into a directory of the bench's own.
 """
@@ -12,15 +15,18 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / each) for each in ("src", ".")] + [str(HERE)]
 
+import rollout_floor  # noqa: E402
 from rollout_peers import PEERS, ROOT, SITE  # noqa: E402
 
 from tests.system.hosts import Fleet, missing  # noqa: E402
@@ -29,7 +35,13 @@ from tests.system.voyage import Voyage, tool  # noqa: E402
 CELLS = ("first", "new", "again", "rollback")
 VERSIONS = {"first": "0.1.0", "new": "0.2.0", "again": "0.2.0", "rollback": "0.1.0"}
 ENTRY = "import os\nos.environ['WEFT_SETTINGS'] = '/srv/app/current/app.ini'\nfrom hello.app import application\n"
-LIMIT = 1800
+LIMIT = 900
+"""Seconds for one command."""
+BASE = "weft at once"
+
+
+class Failed(Exception):
+    """A tool did not do what it should."""
 
 
 class NoFleet:
@@ -59,17 +71,20 @@ def crossed(fleet):
 
 
 def measured(fleet, argv, cwd, env):
-    """{seconds, cpu, bytes} of a command on the operator's network. Ends the bench with its words where it fails."""
+    """{seconds, cpu, bytes, said} of a command on the operator's network. Raises Failed with its words where it fails."""
     before, log = crossed(fleet), Path(cwd) / "bench.log"
     with log.open("wb") as out:
         start = time.monotonic()
         process = fleet.popen([str(word) for word in argv], cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        late = threading.Timer(LIMIT, os.killpg, (process.pid, signal.SIGKILL))
+        late.start()
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.monotonic() - start
+        late.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{' '.join(map(str, argv))} ended with {process.returncode}\n{log.read_text(errors='replace')[-4000:]}")
-    return {"seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, "bytes": crossed(fleet) - before}
+        raise Failed(f"{' '.join(map(str, argv))} ended with {process.returncode}\n{log.read_text(errors='replace')[-4000:]}")
+    return {"seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, "bytes": crossed(fleet) - before, "said": log.read_text(errors="replace")}
 
 
 def settled(operator, version):
@@ -77,7 +92,7 @@ def settled(operator, version):
     end = time.monotonic() + 15
     while (seen := operator.versions()) != [version] * len(operator.fleet.hosts):
         if time.monotonic() > end:
-            raise SystemExit(f"{version} should be served everywhere; it is {seen}")
+            raise Failed(f"{version} should be served everywhere; it is {seen}")
         time.sleep(0.2)
 
 
@@ -131,18 +146,21 @@ def installed(place):
     return place / "bin"
 
 
-def table(results, tools):
+def table(results, tools, left):
     """Seconds with their ratio to weft's in one wave, CPU and bytes, a line a cell."""
-    base = "weft at once"
     print("\n| hosts, rtt | cell | " + " | ".join(tools) + " |\n" + "|---" * (len(tools) + 2) + "|")
-    for (count, rtt), cells in results.items():
+    for (count, rtt), cells in sorted(results.items(), key=lambda each: (each[0][1], each[0][0])):
         for cell in CELLS:
             said = []
             for name in tools:
-                seen = cells.get(name, {}).get(cell)
-                ratio = f" ({seen['seconds'] / cells[base][cell]['seconds']:.1f}x)" if seen and name != base and base in cells else ""
-                said.append(f"{seen['seconds']:.2f} s{ratio}, CPU {seen['cpu']:.2f} s, {seen['bytes'] / 1e6:.2f} MB" if seen else "")
+                seen, base = cells.get(name, {}).get(cell), cells.get(BASE, {}).get(cell)
+                ratio = f" ({seen['seconds'] / base['seconds']:.1f}x)" if seen and base and name != BASE else ""
+                said.append(f"{seen['seconds']:.2f} s{ratio}, CPU {seen['cpu']:.2f} s, {seen['bytes'] / 1e6:.2f} MB" if seen else left.get((count, rtt, name), ""))
             print(f"| {count}, {rtt} ms | {cell} | " + " | ".join(said) + " |")
+    worse = [f"{count} hosts, {rtt} ms, {cell}: {name} {cells[name][cell]['seconds'] / cells[BASE][cell]['seconds']:.2f}x" for (count, rtt), cells in results.items()
+             for name in tools if not name.startswith("weft") for cell in CELLS
+             if cell in cells.get(name, {}) and cell in cells.get(BASE, {}) and cells[name][cell]["seconds"] < cells[BASE][cell]["seconds"]]
+    print("\nQuicker than weft at once: " + ("; ".join(worse) or "none, in no cell"))
 
 
 def main():
@@ -150,35 +168,66 @@ def main():
     words.add_argument("--hosts", default="1,4,8,16,32")
     words.add_argument("--rtt", default="0,50", help="milliseconds")
     words.add_argument("--only", default="", help="tools, by comma")
+    words.add_argument("--minutes", type=float, default=28, help="after which no fleet is begun")
     said = words.parse_args()
     lacks = missing() + [f"{each} (apt-get install capistrano)" for each in ("cap",) if not shutil.which(each)]
     if lacks:
         raise SystemExit("this machine lacks " + "; ".join(lacks))
-    tools = ["weft", "weft at once", *(kind.name for kind in PEERS)]
+    tools = [BASE, "weft", *(kind.name for kind in PEERS)]
     tools = [name for name in tools if not said.only or name in said.only.split(",")]
+    fleets = [(int(count), int(rtt), name) for count in said.hosts.split(",") for rtt in said.rtt.split(",") for name in tools]
     place = Path(tempfile.mkdtemp(prefix="weft-bench-rollout-"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        run(place, [int(each) for each in said.hosts.split(",")], [int(each) for each in said.rtt.split(",")], tools)
+        return run(place, sorted(fleets, key=rank), tools, time.monotonic() + said.minutes * 60)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def run(place, counts, rtts, tools):
-    bins, home, results = installed(place / "tools"), prepared(place), {}
-    for rtt in rtts:
-        for count in counts:
-            seen = results.setdefault((count, rtt), {})
-            for name in tools:
-                kind = next((each for each in PEERS if each.name == name), None)
-                with Fleet(count, **({"rtt": rtt / 1000} if rtt else {})) as fleet:
-                    at = place / f"{name}-{count}-{rtt}".replace(" ", "-").replace(",", "")
-                    cells = by_peer(kind, fleet, home, at, bins) if kind else by_weft(fleet, home, at, name != "weft")
-                    for cell, figures in cells:
-                        seen.setdefault(name, {})[cell] = figures
-                        print(f"{count} hosts, {rtt} ms, {name}, {cell}: {figures['seconds']:.2f} s, CPU {figures['cpu']:.2f} s, {figures['bytes']:,} bytes",
-                              flush=True)
-    table(results, tools)
+def rank(fleet):
+    """Small ones first; of the large ones weft before the others, and the slow link before the quick one."""
+    count, rtt, name = fleet
+    return count * (1 if name == BASE else 2.2) * (1 if rtt else 1.3)
+
+
+def run(place, fleets, tools, end):
+    """1 where a tool failed, else 0."""
+    bins, home = installed(place / "tools"), prepared(place)
+    results, left, pace, floors, told = {}, {}, {}, {}, {}
+    for count, rtt, name in fleets:
+        if (begun := time.monotonic()) + pace.get(name, 0) * count > end:
+            left[count, rtt, name] = "left out, for want of time"
+            continue
+        at = place / f"{name}-{count}-{rtt}".replace(" ", "-").replace(",", "")
+        try:
+            with Fleet(count, **({"rtt": rtt / 1000} if rtt else {})) as fleet:
+                for cell, figures in cells_of(name, fleet, home, at, bins):
+                    results.setdefault((count, rtt), {}).setdefault(name, {})[cell] = figures
+                    if name == BASE:
+                        told.setdefault((count, rtt), {})[cell] = rollout_floor.steps(figures["said"])
+                    print(f"{count} hosts, {rtt} ms, {name}, {cell}: {figures['seconds']:.2f} s, CPU {figures['cpu']:.2f} s, {figures['bytes']:,} bytes", flush=True)
+                if name == BASE and rtt not in floors:
+                    floors[rtt] = measured_floor(fleet, at)
+        except (Failed, subprocess.SubprocessError) as error:
+            left[count, rtt, name] = "failed"
+            print(f"{count} hosts, {rtt} ms, {name}: failed: {error}", file=sys.stderr, flush=True)
+        shutil.rmtree(at, ignore_errors=True)
+        pace[name] = max(pace.get(name, 0), (time.monotonic() - begun) / count) if count > 2 else pace.get(name, 0)
+    table(results, tools, left)
+    print(rollout_floor.shown(floors, told))
+    return 1 if "failed" in left.values() else 0
+
+
+def cells_of(name, fleet, home, at, bins):
+    kind = next((each for each in PEERS if each.name == name), None)
+    return by_peer(kind, fleet, home, at, bins) if kind else by_weft(fleet, home, at, name == BASE)
+
+
+def measured_floor(fleet, at):
+    store = at / "hello/artifacts/hello/0.1.0"
+    wheels = [each for each in store.rglob("*.whl") if not each.name.startswith("pip-")]
+    return rollout_floor.floor(fleet, wheels, tool("fab"), at / "hello", {"HOME": str(at)})
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
