@@ -18,13 +18,12 @@ $(VENV)/made: pyproject.toml setup.py
 demo: $(VENV)/made
 	@$(RUN) -m weft.demo
 
-# All tests that this machine can run. The quick ones answer first, within a minute. Compiled before, since some machines write no byte code and
-# the tests start thousands of processes.
+# All tests that this machine can run. The quick ones answer first, within a minute or two. Compiled before, since some machines write no byte code
+# and the tests start thousands of processes. One worker carries out the system tests, which wait most of their time, beside the slow ones.
 test: $(VENV)/made
 	@$(RUN) -m compileall -q src tests
 	@$(RUN) -m pytest -q -n $(JOBS) $(QUICK) --skips-file=.pytest_cache/skips
-	@$(RUN) -m pytest -q -n $(JOBS) -m "slow and not system" --skips-file=.pytest_cache/skips
-	@$(RUN) -m pytest -q -m system --skips-file=.pytest_cache/skips
+	@$(RUN) -m pytest -q -n $$(($(JOBS) + 1)) --dist loadgroup -m "slow or system" --skips-file=.pytest_cache/skips
 	@$(RUN) -m tests.skips .pytest_cache/skips
 
 quick: $(VENV)/made
