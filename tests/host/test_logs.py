@@ -113,3 +113,9 @@ def test_a_reader_that_has_gone_is_noticed():
     os.close(here)
     assert logs.gone(there)
     os.close(there)
+
+
+def test_a_request_is_told_with_and_without_its_duration():
+    from weft.host.logs import request
+    told = [request(f"1795739757115 200 hello-a{took}", False) for took in ("", " 1128")]
+    assert told[0] == told[1] and (told[1].log, told[1].text) == ("access", "200 slot a")

@@ -167,9 +167,9 @@ class Logs:
 
 
 def request(line: str, errors: bool) -> Line | None:
-    """A line of the log of requests: milliseconds since 1970, status, group."""
+    """A line of the log of requests: milliseconds since 1970, status, group; and, of a newer configuration, the microseconds that it took."""
     parts = line.split()
-    if len(parts) != 3 or not parts[0].isdigit() or not parts[1].isdigit() or errors and not parts[1].startswith("5"):
+    if len(parts) not in (3, 4) or not parts[0].isdigit() or not parts[1].isdigit() or errors and not parts[1].startswith("5"):
         return None
     return Line(int(parts[0][:15]) / 1000, "access", f"{parts[1]} slot {parts[2].rpartition('-')[2]}")
 
