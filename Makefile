@@ -23,7 +23,7 @@ demo: $(VENV)/made
 test: $(VENV)/made
 	@$(RUN) -m compileall -q src tests
 	@$(RUN) -m pytest -q -n $(JOBS) $(QUICK) --skips-file=.pytest_cache/skips
-	@$(RUN) -m pytest -q -n $$(($(JOBS) + 1)) --dist loadgroup -m "slow or system" --skips-file=.pytest_cache/skips
+	@$(RUN) -m pytest -q -n $$(($(JOBS) + 1)) --dist loadfile -m "slow or system" --skips-file=.pytest_cache/skips
 	@$(RUN) -m tests.skips .pytest_cache/skips
 
 quick: $(VENV)/made

@@ -16,9 +16,6 @@ SLOW = ("release/test_pipeline", "release/test_hg", "release/test_git", "release
         "rollout/test_ssh", "rollout/test_run", "rollout/test_local", "rollout/test_setup", "tasks/test_deploy", "tasks/test_release",
         "tasks/test_trust", "new/test_project", "web/test_clients", "simple/test_clients", "web/test_yanked", "stores/", "docs/")
 
-# Whose set-up for the whole module takes longer than what is gained when two workers share its tests.
-TOGETHER = ("host/test_power_cut", "release/test_upload", "simple/test_clients", "tasks/test_parts")
-
 
 def pytest_configure():
     # A runner in the background may have been started with SIGINT ignored, and every child would inherit that.
@@ -26,15 +23,25 @@ def pytest_configure():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Marks, and what one worker does alone: the system tests share the hosts' network, so that they go one after the other."""
     for item in items:
         if any(part in item.nodeid for part in SLOW):
             item.add_marker(pytest.mark.slow)
-        alone = ["system"] if item.get_closest_marker("system") else [part for part in TOGETHER if part in item.nodeid]
-        for name in alone:
-            item.add_marker(pytest.mark.xdist_group(name))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With --dist loadfile: one worker for each file, whose set-up is paid once, and one for all system tests, whose hosts share one network.
+
+    (xdist 3.8 has groups for that; it hands them on in a private field that pytest 9 no longer reads.)"""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Grouped(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return "tests/system" if nodeid.startswith("tests/system/") else nodeid.split("::")[0]
+    return Grouped(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.host.light_host import LightHost, make_release
 from tests.signers import Publisher, make_key
+from weft.values import when
 
 pytestmark = pytest.mark.slow
 LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
@@ -111,7 +112,7 @@ def test_who_holds_the_lock_is_told_with_the_time_that_the_host_had(host):
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = host.ask("revert", generation=2)
     assert done["code"] == 3, done
-    assert done["last"]["error"]["message"] == f"locked by sweep@here (observe) since {said['since']}", "a note is no lease: it waits, whatever the date"
+    assert done["last"]["error"]["message"] == f"locked by sweep@here (observe) since {when(said['since'])}", "a note is no lease: it waits, whatever the date"
     assert version(host) == "1.0"
 
 

@@ -164,7 +164,7 @@ def test_second_operator_is_refused_by_name_and_a_stale_plan_too(host):
         lock.write(json.dumps({"by": "anna@desk", "verb": "stage", "since": "2026-01-01T00:00:00Z", "pid": os.getpid()}))
         lock.flush()
         code, last, _ = host.call("revert", generation=1)
-    assert (code, last["error"]["message"]) == (3, "locked by anna@desk (stage) since 2026-01-01T00:00:00Z")
+    assert (code, last["error"]["message"]) == (3, "locked by anna@desk (stage) since 2026-01-01 00:00:00 UTC")
 
 
 def test_bytes_that_differ_from_the_manifest_are_refused(host):
