@@ -214,6 +214,30 @@ def test_a_peer_that_falls_silent_is_noticed(reach):
     assert time.monotonic() - start < 8
 
 
+def test_a_peer_that_fell_silent_between_two_requests_is_noticed(reach):
+    """The session of the second request is open already, so that nothing has asked the peer for a while when its engine is to be started."""
+    host, access = reach()
+    channel = transport.open(host, dataclasses.replace(access, connect_timeout=2))
+    mine = channel.connection.transport.sock.getsockname()[1]
+    try:
+        observe(channel)
+        ahead = channel._sessions.take()
+        channel._sessions.take = lambda: ahead
+        os.kill(_sshd_of(mine), signal.SIGSTOP)
+        with pytest.raises(OutcomeUnknown) as caught:
+            observe(channel)
+    finally:
+        channel.close()
+        _kill_stopped()
+    assert ahead[1] is False and caught.value.message == "web1: the connection was lost: no sign of life for 2 s"
+
+
+def _sshd_of(port):
+    """The process that has the connection from that port of this machine, as the kernel says."""
+    said = subprocess.run(["ss", "-Htnp", f"dport = :{port}"], capture_output=True, text=True, check=True).stdout
+    return max(int(each.split(",")[0]) for each in said.split("pid=")[1:])
+
+
 def _kill_stopped():
     said = subprocess.run(["ps", "-eo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True).stdout
     for text in said.splitlines():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from typing import Any
@@ -14,7 +15,7 @@ REFUSED, AGAIN = 2.0, 0.1
 
 
 class Sessions:
-    """connection: Fabric's, open.  timeout: seconds for the answer to one opening."""
+    """connection: Fabric's, open.  timeout: seconds for the answer to an opening or a start."""
 
     def __init__(self, connection: Any, timeout: float):
         self._connection, self._timeout = connection, timeout
@@ -37,6 +38,21 @@ class Sessions:
             return channel, started
         return self._opened(), False
 
+    def start(self, channel: Any, command: str) -> None:
+        """In an open one. Raises socket.timeout where nobody answers: paramiko itself would wait for ever, and a session that was opened
+        ahead may be of a connection that has been dead for a while."""
+        late = threading.Timer(self._timeout, channel.close)
+        late.daemon = True
+        late.start()
+        try:
+            channel.exec_command(command)
+        except Exception:
+            if late.finished.is_set():
+                raise socket.timeout(f"no sign of life for {self._timeout:g} s") from None
+            raise
+        finally:
+            late.cancel()
+
     def close(self) -> None:
         with self._mutex:
             spare, self._spare, self._closed = self._spare, None, True
@@ -46,7 +62,7 @@ class Sessions:
     def _made(self, command: str) -> tuple[Any, bool]:
         channel = self._opened()
         if command:
-            channel.exec_command(command)
+            self.start(channel, command)
         return channel, bool(command)
 
     def _opened(self) -> Any:

@@ -50,7 +50,7 @@ class SSHChannel:
         channel, started = self._session()
         try:
             if not started:
-                channel.exec_command(self._boot() if setup else self.access.command)
+                self._sessions.start(channel, self._boot() if setup else self.access.command)
             if not setup:
                 self._sessions.prepare()
             before = [BytesIO(self._luggage())] if setup else []
