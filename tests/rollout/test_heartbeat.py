@@ -171,8 +171,8 @@ def wait_stale(yard):
 
 def test_a_stalled_operator_whose_lock_was_taken_over_changes_nothing_any_more(two, yard, operator):
     stalled = operator("deploy", "1.1")
-    go_stale(yard, 3.0)
-    time.sleep(3.5)  # longer than the lock lives without a beat
+    go_stale(yard, 6.0)
+    time.sleep(7.0)  # longer than the lock lives without a beat
     with pytest.raises(Refused, match="locked by"):
         two.rollout("deploy", "2.0").run()
     os.kill(stalled.pid, signal.SIGSTOP)

@@ -108,7 +108,7 @@ def test_standard_error_keeps_its_end_only():
 def feed(files):
     got, ended = [], []
     feeder = Feeder(got.append, lambda: ended.append(True), b"first\n", files)
-    feeder.join(5)
+    feeder.join(60)
     assert ended == [True]
     return b"".join(got), feeder
 
@@ -135,5 +135,5 @@ def test_an_engine_that_stops_reading_is_no_error():
     def write(block):
         raise BrokenPipeError
     feeder = Feeder(write, lambda: None, b"first\n", [io.BytesIO(b"a")])
-    feeder.join(5)
+    feeder.join(60)
     feeder.check()

@@ -177,14 +177,18 @@ def test_a_key_for_setup_that_is_a_private_one_is_refused(fab, fleet):
 
 
 def test_ctrl_c_says_what_is_served_and_how_to_go_on(fab, fleet):
-    fleet.order("web1", {"verb": "activate", "sleep": 1.0})
+    fleet.order("web1", {"verb": "activate", "sleep": 3.0})
+    orders = fleet.prefix("web1") / "orders.json"
     running = subprocess.Popen([*fab.argv, "deploy", "--version", "1.1"], cwd=fleet.root, env=fab.env, text=True,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while "wave 1" not in running.stdout.readline():
         pass
-    time.sleep(0.3)
+    end = time.monotonic() + 60
+    while json.loads(orders.read_text()):  # until web1 has the order
+        assert time.monotonic() < end
+        time.sleep(0.02)
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=30)
+    out, err = running.communicate(timeout=60)
     assert running.returncode == 130
     assert err.splitlines() == ["interrupted", "now:  1.1 on web1; 1.0 on web2",
                                 "next: to go on: fab deploy --version 1.1; to go back: fab rollback --limit web1"]
@@ -204,7 +208,7 @@ def test_on_a_terminal_it_is_alive(fab, fleet):
             seen += block
     except OSError:  # the other end of a terminal that has gone
         pass
-    assert running.wait(10) == 0
+    assert running.wait(60) == 0
     text = seen.decode()
     assert "wave 1 of 2: web1 (canary)" in text and "\x1b[31m" not in text
     assert "switching" in text or "staging" in text
