@@ -61,9 +61,9 @@ class Environment:
         return {**self.request, "site": self.sites.get(host.name, self.site)}
 
     def job(self, verb: str, version: str = "", to: str = "", force: tuple[str, ...] = (), accept_expired: bool = False, wait: float = 0.0,
-            skip: bool = False, on: bool = False, unsafe: bool = False) -> Job:
+            skip: bool = False, on: bool = False, unsafe: bool = False, exactly: frozenset[str] = frozenset()) -> Job:
         """wait: seconds, for the fleet's lock. skip: hosts that are out of reach. on: goes on with what was begun. unsafe: goes back from a
-        release that nobody can go back from. Raises UsageError for a version that is none, Refused for one that is not in the store or not to be believed."""
+        release that nobody can go back from. exactly: the plans that may be carried out. Raises UsageError for a version that is none, Refused for one that is not in the store or not to be believed."""
         def fetched(wanted: str) -> Payload:
             store = self.store
             return Payload(store, self.app, Version(wanted), belief(self.root, store, self.app, force, accept_expired), self.secrets)
@@ -72,7 +72,7 @@ class Environment:
         lock = FleetLock(" ".join(filter(None, [verb, version or to and f"to {to}"])), self.name, wait)
         return Job(verb, self.request, partial(transport.open, access=self.access), payload, to, self.access.again, force,
                    fetched if verb == "rollback" else None, lock, self.others, self.hooks, skip, verb == "deploy" and self.policy.watches, on,
-                   (lambda bad, why: marks.mark(self.root, payload.store, self.app, bad, why)) if payload else None, self.sites, unsafe)
+                   (lambda bad, why: marks.mark(self.root, payload.store, self.app, bad, why)) if payload else None, self.sites, unsafe, exactly)
 
     def at_once(self) -> Environment:
         """The same with all hosts in one wave, where a host that fails takes none of the others along: for a way back that is wanted now."""

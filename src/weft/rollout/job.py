@@ -24,6 +24,7 @@ class Job:
     mark: marks a version bad in the store, for a reason; whether it could be.
     sites: of the hosts that say something for themselves.
     unsafe: whether to go back also from a release that nobody can go back from.
+    exactly: digests of the plans that may be carried out; empty for any.
     """
 
     verb: str
@@ -43,10 +44,18 @@ class Job:
     mark: Callable[[str, str], bool] | None = None
     sites: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     unsafe: bool = False
+    exactly: frozenset[str] = frozenset()
 
     @property
     def site(self) -> dict[str, Any]:
         return self.request["site"]
+
+    @property
+    def typed(self) -> str:
+        """What somebody types for it, without the environment."""
+        if self.verb == "deploy" and self.payload:
+            return f"fab deploy --version {self.payload.release.version}"
+        return "fab rollback" + (f" --to {self.to}" if self.to else "")
 
     def request_of(self, host: str) -> dict[str, Any]:
         """What every request to that host begins with."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Callable, Iterable, Protocol, Sequence
 
 from weft.errors import FailedUndone, Refused, WeftError
-from weft.rollout import absent, budget, heartbeat, hooked, marks, migration, pause, soak, unsafe, verdict
+from weft.rollout import absent, budget, exact, heartbeat, hooked, marks, migration, pause, soak, unsafe, verdict
 from weft.rollout.budget import Policy
 from weft.rollout.hooked import Hooked
 from weft.rollout.hookrun import HookFailed
@@ -140,7 +140,7 @@ class Rollout:
             return
         faults = locked + self._from_store()
         faults += [run.error for run in self.runs if run.error]
-        faults += verdict.faults(self.runs) + verdict.uneven(self.job, self.runs) + unsafe.faults(self.job, self.runs) + self.hooked.faults()
+        faults += verdict.faults(self.runs) + verdict.uneven(self.job, self.runs) + unsafe.faults(self.job, self.runs) + exact.faults(self.job, self.runs) + self.hooked.faults()
         if self.job.payload and (faults or self.todo):
             faults += _raised(self.job.payload.verify)
             faults += _raised(self._bring) if not faults else []

@@ -37,13 +37,8 @@ def faults(job: Job, runs: Sequence[HostRun]) -> list[WeftError]:
         found = crossed(run.before, _target(run), job.verb == "rollback") if run.plan else []
         if found:
             groups.setdefault(tuple(found), []).append(run.host.name)
-    return [Refused(f"{', '.join(names)}: {why(list(versions))}", f"if it does all the same: {_words(job)} {FORCE}{job.again}") for versions, names in groups.items()]
+    return [Refused(f"{', '.join(names)}: {why(list(versions))}", f"if it does all the same: {job.typed} {FORCE}{job.again}") for versions, names in groups.items()]
 
 
 def _target(run: HostRun) -> str:
     return run.plan.target.rsplit("-", 1)[0] if run.plan else ""
-
-
-def _words(job: Job) -> str:
-    release: Any = job.payload.release if job.payload else None
-    return f"fab deploy --version {release.version}" if job.verb == "deploy" else "fab rollback" + (f" --to {job.to}" if job.to else "")

@@ -13,7 +13,7 @@ from invoke import Collection, task
 from weft.errors import Refused, UsageError
 from weft.tasks import doctor, lock as locks, logs, promote as promotes, report, run, shell, undeploy
 from weft.tasks.roll import PAUSE, SKIP, roll
-from weft.tasks.scope import ENV, EXCLUDE, JSON, LIMIT, load, seconds
+from weft.tasks.scope import ENV, EXCLUDE, JSON, LIMIT, digests, load, seconds
 from weft.values import Version
 
 LOCK_WAIT = "seconds to wait for somebody else's rollout or freeze to end (default: not at all)"
@@ -23,6 +23,7 @@ OVERRIDES = {"force_yanked": "deploy a version all the same that was taken back 
              "force_unsafe": "go back all the same from a release that is not rollback_safe",
              "force_bad": "deploy a version all the same that is marked bad",
              "accept_expired": "believe an index here that is past its time; hosts with signers of their own do not"}
+EXACTLY = "carry out these plans and no others: their digests, as --plan shows them, by comma"
 SCOPE = {"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON}
 ROLL = {**SCOPE, "skip_unreachable": SKIP, **OVERRIDES}
 
@@ -45,9 +46,9 @@ def _newest(environment: Any) -> str:
         return f"not readable ({error.message})"
 
 
-@task(auto_shortflags=False, help={"version": VERSION, "plan": PLAN, "lock_wait": LOCK_WAIT, "pause_after": PAUSE, **ROLL})
+@task(auto_shortflags=False, help={"version": VERSION, "plan": PLAN, "lock_wait": LOCK_WAIT, "pause_after": PAUSE, "exactly": EXACTLY, **ROLL})
 @shell.command
-def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False, pause_after="",
+def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False, pause_after="", exactly="",
            force_yanked=False, force_bad=False, force_unsafe=False, accept_expired=False):
     """Bring a released version to the hosts: stage everywhere, switch in waves, confirm, or go back.
 
@@ -55,11 +56,11 @@ def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, 
     """
     if version:
         Version(version)
-    wait = seconds(lock_wait, "--lock-wait")
+    wait, plans = seconds(lock_wait, "--lock-wait"), digests(exactly, "--exactly")
     environment = load(c, env, limit, exclude)
     environment = environment.paused(pause_after) if pause_after else environment
     wanted = _version(version, "deploy", lambda: _newest(environment))
-    job = environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable, unsafe=force_unsafe)
+    job = environment.job("deploy", wanted, "", _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable, unsafe=force_unsafe, exactly=plans)
     return roll(environment, job, plan or c.config.run.dry, json)
 
 
@@ -80,9 +81,9 @@ def plan(c, version="", env="", limit="", exclude="", json=False, skip_unreachab
 
 
 @task(auto_shortflags=False, help={"to": "a version (default: the good one before)", "fast": "all hosts at once; one that fails takes none of the others along",
-                                   "plan": PLAN, "lock_wait": LOCK_WAIT, **ROLL})
+                                   "plan": PLAN, "lock_wait": LOCK_WAIT, "exactly": EXACTLY, **ROLL})
 @shell.command
-def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False,
+def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, json=False, lock_wait="", skip_unreachable=False, exactly="",
              force_yanked=False, force_bad=False, force_unsafe=False, accept_expired=False):
     """Go back to the release before, or to a named one: from what the hosts still have, else from the store.
 
@@ -90,10 +91,10 @@ def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, jso
     """
     if to:
         Version(to)
-    wait = seconds(lock_wait, "--lock-wait")
+    wait, plans = seconds(lock_wait, "--lock-wait"), digests(exactly, "--exactly")
     environment = load(c, env, limit, exclude)
     environment = environment.at_once() if fast else environment
-    job = environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable, unsafe=force_unsafe)
+    job = environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable, unsafe=force_unsafe, exactly=plans)
     return roll(environment, job, plan or c.config.run.dry, json)
 
 

@@ -28,3 +28,12 @@ def seconds(text: str, option: str) -> float:
     if text and not text.isdecimal():
         raise UsageError(f"{option}: {text!r} is no whole number of seconds", f"such as {option} 600")
     return float(text or 0)
+
+
+def digests(text: str, option: str) -> frozenset[str]:
+    """Plans by their digests, as somebody typed them, by comma; none for "". Raises UsageError."""
+    words = [word.strip() for word in text.split(",")] if text else []
+    for word in words:
+        if len(word) != 12 or set(word) - set("0123456789abcdef"):
+            raise UsageError(f"{option}: {word!r} is no plan's digest", "fab plan shows them: twelve hex digits for each host")
+    return frozenset(words)
