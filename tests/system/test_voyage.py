@@ -264,7 +264,7 @@ def test_two_operators_at_once_leave_one_release(served):
 def test_a_freeze_stands_until_it_is_ended(served):
     served.fab("lock", "--why", "database moves")
     said = served.fab("deploy", "--version", "0.2.0", code=3)
-    assert re.search(r"web1, web2: frozen by tester@\S+ since \S+: database moves", said) and "fab unlock" in said
+    assert re.search(r"web1, web2: frozen by tester@\S+ since \S+ \S+ UTC: database moves", said) and "fab unlock" in said
     assert "database moves" in served.fleet.hosts[0].run(["weft-host", "status", "hello"]).stdout
     assert "web1, web2: free" in served.fab("unlock") and served.versions() == ["0.1.0"] * 2
 
