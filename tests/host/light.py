@@ -19,6 +19,7 @@ case "$*" in
   *" -V") echo "Python 3.11.0" ;;
   *"runpy.run_path("*)  # the import check: it wants to read at the end what it has put in after its line break
     proof="${*##*os.write(1, b\'\\n}"; printf '\n%s' "${proof%%\'*}" ;;
+  *"os.execvpe("*) exec /usr/bin/python3 "$@" ;;  # a command in the application's environment
   *"-m venv"*)
     for last; do :; done
     mkdir -p "$last/bin" "$last/lib/python3.11/site-packages"

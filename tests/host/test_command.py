@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.host.light_host import LightHost, make_release
-from tests.host.test_commands import ended
+from tests.processes import ended
 from weft.errors import Interrupted, Refused
 from weft.host import command
 from weft.host.layout import Layout
@@ -86,6 +86,7 @@ def test_it_gets_what_the_application_gets_and_a_host_of_signed_releases_runs_no
         said = dict(line.split("=", 1) for each in done["events"] if each.get("stream") == "stdout" for line in each["text"].splitlines())
         assert said["SHOP_SHOP_COLOUR"] == "blue" and said["WEFT_VERSION"] == "1.0" and said["WEFT_SETTINGS"].endswith("/generations/1/settings.ini")
         assert said["PATH"].startswith(f"{said['VIRTUAL_ENV']}/bin:") and "/releases/1.0-" in said["PATH"] and "SUDO_USER" not in said
+        assert [host.ask("run", argv=[each])["last"]["result"]["exit"] for each in ("no-such-program", "/etc/passwd")] == [127, 126]
         signers = host.prefix / "etc/weft/shop/allowed_signers"
         signers.parent.mkdir(parents=True)
         signers.write_text("")

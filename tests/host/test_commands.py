@@ -1,11 +1,11 @@
 import os
 import socket
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.processes import ended
 from weft.host.commands import CommandFailed, application_frames, run
 from weft.host.layout import Layout
 
@@ -17,19 +17,6 @@ def test_a_traceback_starts_where_the_application_does():
              '  File "/var/app/shop/entry.wsgi", line 1, in _load', "    found = _import(release)", "            ^^^^",
              '  File "/x/shop/app.py", line 1, in <module>', "    import nope", "ModuleNotFoundError: No module named 'nope'"]
     assert application_frames(lines) == [lines[0], *lines[6:]]
-
-
-def ended(pid):
-    """Gone, or a zombie that nobody has fetched yet. Generous: a killed process of a busy machine may take its time."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_a_command_that_fails_shows_its_last_lines_and_one_that_hangs_is_ended(tmp_path):

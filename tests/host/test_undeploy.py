@@ -36,6 +36,12 @@ def there(host):
     return [name for name in GONE if os.path.lexists(host.root / name)]
 
 
+def undeployed(host):
+    """Whether the history has it as done."""
+    path = host.state / "history.jsonl"
+    return path.exists() and json.loads(path.read_text().splitlines()[-1])["event"] == "undeploy"
+
+
 def whole_again(host):
     """Set up and deployed anew."""
     host.note_server()
@@ -131,10 +137,12 @@ def test_killed_anywhere_it_is_not_begun_or_recovery_ends_it(host, mode, step, f
             break
         points, begun = points + 1, (host.state / "undeploy.json").exists() or there(host) != list(GONE)
         where = f"{mode} at {at} {done.get('names', ['?'])[-1:]}"
+        assert not (there(host) and undeployed(host)), f"{where}: the history says done before it is"
         again = host.recover()
         assert (again["code"], again["last"]["failed"]) == (0, {}), where
         assert not (host.state / "undeploy.json").exists() and not list(host.prefix.rglob(".weft-tmp-*")), where
         assert there(host) == ([] if begun else list(GONE)), where
+        assert undeployed(host) == (begun and not purge), where
         if not begun:
             assert host.get()[1]["version"] == "1.0", where
         elif points % 4 == 0:

@@ -2,10 +2,10 @@
 
 import os
 import sys
-import time
 
 import pytest
 
+from tests.processes import ended
 from weft.release import run
 
 
@@ -41,7 +41,7 @@ def test_watch_hands_on_each_line_and_keeps_the_last(tmp_path):
 def test_watch_leaves_no_child(tmp_path):
     run.watch(["sh", "-c", "sleep 60 > /dev/null 2>&1 & echo $! > pid"], tmp_path)
     pid = int((tmp_path / "pid").read_text())
-    assert gone(pid)
+    assert ended(pid)
 
 
 def test_watch_ends_the_group_when_it_is_interrupted(tmp_path):
@@ -49,20 +49,7 @@ def test_watch_ends_the_group_when_it_is_interrupted(tmp_path):
         raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt):
         run.watch(["sh", "-c", "sleep 60 & echo $! > pid; echo go; wait"], tmp_path, log=interrupt)
-    assert gone(int((tmp_path / "pid").read_text()))
-
-
-def gone(pid):
-    """Ended, or a zombie that whoever adopted it has not yet fetched."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        time.sleep(0.02)
-    return False
+    assert ended(int((tmp_path / "pid").read_text()))
 
 
 def test_the_environment_redirects_neither_git_nor_python(monkeypatch):

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from weft.rollout import environment as environments
+from weft.rollout import environment as environments, hostrun
 from weft.rollout.local import LocalChannel
 from weft.rollout.access import Access
 from weft.testing.fleet import SSHD, Fleet
@@ -29,6 +29,13 @@ def end_left(run):
     for each in threading.enumerate():
         if each.name.startswith("weft-host-"):
             each.join(60)
+
+
+@pytest.fixture
+def hurry(monkeypatch):
+    """A host that is lost is asked again soon, and given up soon after its time."""
+    monkeypatch.setattr(hostrun, "PAUSE", 0.05)
+    monkeypatch.setattr(hostrun, "GRACE", 0.5)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Two who roll out at once, one who was stalled, one who was killed: who goes on, who is refused, and what it costs when nobody is in the way."""
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -203,27 +204,29 @@ def test_after_an_operator_was_killed_the_next_one_goes_on_once_the_lock_is_stal
     assert serving(yard) == ["1.1"] * 2
 
 
-def test_a_rollout_that_was_overtaken_before_its_first_switch_is_refused(two, yard):
-    hold = Hold("wave 1")
+@contextlib.contextmanager
+def stalled(two, yard, phase):
+    """A deploy of 1.1 that stands still before a phase while its lock goes stale, and goes on in the end: what it came to."""
+    hold = Hold(phase)
     thread, ended = started(two.rollout("deploy", "1.1", progress=hold))
-    assert hold.there.wait(30)
+    assert hold.there.wait(60)
     go_stale(yard, 0.0)
-    two.rollout("deploy", "2.0").run()
+    yield ended
     hold.go.set()
     thread.join(60)
+
+
+def test_a_rollout_that_was_overtaken_before_its_first_switch_is_refused(two, yard):
+    with stalled(two, yard, "wave 1") as ended:
+        two.rollout("deploy", "2.0").run()
     assert isinstance(ended[0], Refused) and "taken over by" in ended[0].message and ended[0].effect == "no host was switched; 2.0 is served everywhere"
     assert serving(yard) == ["2.0"] * 2
 
 
 def test_what_was_switched_before_it_was_overtaken_is_left_to_the_one_who_has_the_lock(two, quick, yard):
     """Somebody else has web2 only: the stalled one does not take web1 back either."""
-    hold = Hold("wave 2")
-    thread, ended = started(two.rollout("deploy", "1.1", progress=hold))
-    assert hold.there.wait(30)
-    go_stale(yard, 0.0)
-    quick("web2").rollout("deploy", "2.0").run()
-    hold.go.set()
-    thread.join(60)
+    with stalled(two, yard, "wave 2") as ended:
+        quick("web2").rollout("deploy", "2.0").run()
     assert isinstance(ended[0], OutcomeUnknown) and serving(yard) == ["1.1", "2.0"]
     assert [each["status"] for each in ended[0].details["hosts"].values()] == ["overtaken"] * 2
     assert "revert" not in verbs(yard, "web1")
@@ -231,13 +234,8 @@ def test_what_was_switched_before_it_was_overtaken_is_left_to_the_one_who_has_th
 
 def test_the_one_who_takes_a_stale_lock_over_fences_hosts_it_has_nothing_to_do_on_too(two, yard):
     """It goes back on web1 alone: web2 has not come to the stalled one's release yet."""
-    hold = Hold("wave 2")
-    thread, ended = started(two.rollout("deploy", "1.1", progress=hold))
-    assert hold.there.wait(30)
-    go_stale(yard, 0.0)
-    two.rollout("deploy", "1.0").run()
-    hold.go.set()
-    thread.join(60)
+    with stalled(two, yard, "wave 2") as ended:
+        two.rollout("deploy", "1.0").run()
     assert isinstance(ended[0], OutcomeUnknown) and "taken over by" in ended[0].message, ended
     assert serving(yard) == ["1.0"] * 2 and not [name for name in ("web1", "web2") if "revert" in verbs(yard, name)]
     (yard.prefix("web2") / "stale").unlink()

@@ -9,18 +9,11 @@ import time
 import pytest
 
 from weft.errors import FailedUndone, Interrupted, NeedsHands, Refused
-from weft.rollout import hostrun
 from weft.rollout.show import Plain, Silent
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("hurry")]
 MOMENTS = ("before_stage", "before_switch", "after_switch", "after_deploy", "on_rollback")
 BROKEN = {"error": "failed-undone", "message": "the application failed to start", "next": "mend the release"}
-
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch):
-    monkeypatch.setattr(hostrun, "PAUSE", 0.05)
-    monkeypatch.setattr(hostrun, "GRACE", 0.5)
 
 
 @pytest.fixture

@@ -13,19 +13,13 @@ from tests.test_values import release
 from weft.config.load import environment
 from weft.errors import FailedUndone, Interrupted, OutcomeUnknown, Refused, WeftError
 from weft.host.migrate import digest
-from weft.rollout import hostrun, migration
+from weft.rollout import migration
 from weft.rollout.show import Plain, Silent
 from weft.rollout.site import site
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("hurry")]
 COMMAND = ["python", "-m", "shop.migrate"]
 BROKEN = {"verb": "activate", "error": {"error": "failed-undone", "message": "the application failed to start"}}
-
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch):
-    monkeypatch.setattr(hostrun, "PAUSE", 0.05)
-    monkeypatch.setattr(hostrun, "GRACE", 0.5)
 
 
 @pytest.fixture

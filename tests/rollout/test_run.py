@@ -13,14 +13,9 @@ from weft.errors import FailedUndone, Interrupted, NeedsHands, OutcomeUnknown, R
 from weft.rollout import hostrun
 from weft.rollout.show import Plain, Silent
 
+pytestmark = pytest.mark.usefixtures("hurry")
 BROKEN = {"error": "failed-undone", "message": "the application failed to start: ImportError: x", "next": "mend the release",
           "details": ["Traceback (most recent call last):", "ImportError: x"]}
-
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch):
-    monkeypatch.setattr(hostrun, "PAUSE", 0.05)
-    monkeypatch.setattr(hostrun, "GRACE", 0.5)
 
 
 def serving(yard):

@@ -10,19 +10,13 @@ from invoke import Context
 from weft.errors import FailedUndone, NeedsHands, Refused
 from weft.host.unsafe import crossed
 from weft.release.publish import Parts, manifest
-from weft.rollout import hostrun, soak
+from weft.rollout import soak
 from weft.rollout.environment import Environment
 from weft.tasks import deploy
 from weft.testing.fleet import publish
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("hurry")]
 BROKEN = {"verb": "activate", "error": {"error": "failed-undone", "message": "the application failed to start"}}
-
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch):
-    monkeypatch.setattr(hostrun, "PAUSE", 0.05)
-    monkeypatch.setattr(hostrun, "GRACE", 0.5)
 
 
 @pytest.fixture

@@ -26,3 +26,9 @@ def test_help_shows_an_example_that_is_understood(program, ns: Collection, task)
     for word in words[2:]:
         if word.startswith("--"):
             assert parsed[0].args[word.lstrip("-")].value not in ("", None, False), word
+
+
+@pytest.mark.parametrize("program, ns, task", TASKS, ids=[f"{program} {task.name}" for program, _ns, task in TASKS])
+def test_no_word_is_converted_by_invoke(program, ns, task):
+    """A word that is no number would end in its traceback, with 1; what a task converts by itself is refused in a line, with 2."""
+    assert {argument.kind for argument in task.get_arguments()} <= {str, bool}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import codecs
-import configparser
 import os
-import re
 import selectors
 import shutil
 import subprocess
@@ -14,7 +12,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from weft.errors import Interrupted, Refused
-from weft.host import commands, secrets
+from weft.host import commands, launch, secrets
 from weft.host.layout import Layout
 from weft.host.logs import gone
 from weft.host.observe import read_json
@@ -36,7 +34,7 @@ def answer(machine: Any) -> dict[str, Any]:
     allow(layout)
     start, hidden = time.monotonic(), secrets.hidden(layout, machine.site, {})
     out = {name: Stream(name, machine.tell, hidden.text) for name in ("stdout", "stderr")}
-    exit = run(layout, machine.site.account, argv, environment(layout, generation), timeout, out, machine.tell)
+    exit = run(layout, machine.site.account, launch.vector(layout.app, generation, argv), launch.own(commands.environment()), timeout, out, machine.tell)
     return {"exit": exit, "version": str(record.get("version", "")), "seconds": round(time.monotonic() - start, 3)}
 
 
@@ -55,23 +53,6 @@ def words(said: dict[str, Any]) -> tuple[list[str], float]:
     if type(timeout) not in (int, float) or not 0 < timeout <= LONGEST:
         raise Refused(f"timeout is not a number of seconds up to {LONGEST}")
     return argv, timeout
-
-
-def environment(layout: Layout, generation: Path) -> dict[str, str]:
-    """What the entry gives the application: WEFT_SETTINGS, WEFT_RELEASE, WEFT_VERSION, each setting as APP_SECTION_KEY, and its virtualenv first."""
-    record, settings = read_json(generation / "record.json"), generation / "settings.ini"
-    venv, own = f"{os.path.realpath(generation / 'release')}/venv", commands.environment()
-    said = {**own, "PATH": f"{venv}/bin:{own['PATH']}", "VIRTUAL_ENV": venv, "WEFT_RELEASE": str(record.get("release", "")),
-            "WEFT_VERSION": str(record.get("version", "")), "PYTHONUNBUFFERED": "1"}
-    if settings.exists():
-        said["WEFT_SETTINGS"] = str(settings)
-        parser = configparser.RawConfigParser()
-        parser.optionxform = str  # type: ignore[assignment,method-assign]
-        parser.read(settings, encoding="utf-8")
-        for section in parser.sections():
-            for key, value in parser.items(section):
-                said[re.sub(r"[^A-Z0-9]+", "_", f"{layout.app}_{section}_{key}".upper())] = value
-    return said
 
 
 class Stream:
@@ -110,7 +91,7 @@ def run(layout: Layout, account: str, argv: list[str], env: dict[str, str], time
     try:
         late = _listen(process, time.monotonic() + timeout, out, tell)
     finally:
-        commands._end(process)
+        commands.end(process)
         process.stdout.close()  # type: ignore[union-attr]
         process.stderr.close()  # type: ignore[union-attr]
     if late:

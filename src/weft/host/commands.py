@@ -96,7 +96,7 @@ def run(argv: Sequence[str], what: str, layout: Layout, account: str = "", timeo
     except subprocess.TimeoutExpired as late:
         raise CommandFailed(f"{what}: not done after {timeout:.0f} s", details=_tail((late.output or b"").decode("utf-8", "replace"))) from None
     finally:
-        _end(process)
+        end(process)
     if process.returncode:
         full = os.strerror(errno.ENOSPC) in output
         raise CommandFailed(f"{what}: {_last_line(output) or _ended(process.returncode)}", "make room on the host, then run the same command again" if full else "",
@@ -104,7 +104,8 @@ def run(argv: Sequence[str], what: str, layout: Layout, account: str = "", timeo
     return output
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """The process and whatever is left of its session, at once."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.errors import Refused
-from weft.host import processes, secrets
+from weft.host import processes, secrets, traffic
 from weft.host.commands import ids
 from weft.host.layout import Layout
 from weft.host.observe import account_exists, names
@@ -167,11 +167,9 @@ class Logs:
 
 
 def request(line: str, errors: bool) -> Line | None:
-    """A line of the log of requests: milliseconds since 1970, status, group; and, of a newer configuration, the microseconds that it took."""
-    parts = line.split()
-    if len(parts) not in (3, 4) or not parts[0].isdigit() or not parts[1].isdigit() or errors and not parts[1].startswith("5"):
-        return None
-    return Line(int(parts[0][:15]) / 1000, "access", f"{parts[1]} slot {parts[2].rpartition('-')[2]}")
+    """A line of the log of requests; errors: only those that failed."""
+    found = traffic.logged(line.encode())
+    return Line(found.at, "access", f"{found.status} slot {found.group.rpartition('-')[2]}") if found and (found.failed or not errors) else None
 
 
 def slot_pids(layout: Layout, site: Site) -> set[int]:

@@ -13,7 +13,7 @@ from typing import Any, Sequence
 
 from weft import durable
 from weft.errors import FailedUndone, Refused
-from weft.host import decide
+from weft.host import decide, launch
 from weft.host.commands import CommandFailed, run as execute
 from weft.host.layout import Layout
 from weft.host.state import HostState
@@ -25,29 +25,6 @@ FILE = "migrations.json"
 MEMORY = 50
 """How many are remembered."""
 BEGUN, DONE, FAILED = "begun", "done", "failed"
-
-# Runs as the application's account: root handles no value of the settings, and none stands in the environment of a process of root's.
-LAUNCH = """
-import configparser, json, os, re, sys
-app, place, *argv = sys.argv[1:]
-release, settings = os.path.realpath(place + "/release"), place + "/settings.ini"
-with open(place + "/record.json") as handle:
-    record = json.load(handle)
-env = dict(os.environ, PATH=release + "/venv/bin:" + os.environ["PATH"], WEFT_RELEASE=record["release"], WEFT_VERSION=record["version"])
-if os.path.exists(settings):
-    env["WEFT_SETTINGS"] = settings
-    parser = configparser.RawConfigParser()
-    parser.optionxform = str
-    parser.read(settings, encoding="utf-8")
-    for section in parser.sections():
-        for key, value in parser.items(section):
-            env[re.sub(r"[^A-Z0-9]+", "_", ("%s_%s_%s" % (app, section, key)).upper())] = value
-argv = [each.replace("{settings}", settings) for each in argv]
-try:
-    os.execvpe(argv[0], argv, env)
-except OSError as error:
-    sys.exit("%s: %s" % (argv[0], error.strerror))
-"""
 
 
 def digest(command: Sequence[str]) -> str:
@@ -103,9 +80,8 @@ def _run(machine: Any, state: HostState) -> dict[str, Any]:
 def _execute(machine: Any, generation: Generation) -> None:
     layout, site = machine.layout, machine.site
     place = layout.generation(generation.number)
-    # unbuffered: what it has said last must be there when it is ended at its deadline, and in its order
-    execute([str(place / "release/venv/bin/python"), "-I", "-c", LAUNCH, layout.app, str(place), *site.migrate["command"]],
-            f"the migration to {generation.version} failed", layout, site.account, site.migrate["timeout"], {"HOME": "/", "PYTHONUNBUFFERED": "1"})
+    argv = [each.replace("{settings}", str(place / "settings.ini")) for each in site.migrate["command"]]
+    execute(launch.vector(layout.app, place, argv), f"the migration to {generation.version} failed", layout, site.account, site.migrate["timeout"], launch.own({}))
 
 
 def _remember(layout: Layout, note: dict[str, str]) -> None:

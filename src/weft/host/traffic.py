@@ -11,7 +11,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, Sequence
+from typing import Iterable, NamedTuple, Sequence
 
 from weft.host import processes
 from weft.host.layout import Layout
@@ -57,16 +57,38 @@ def at_least(seen: Seen) -> float:
     return (rate + _SURE ** 2 / (2 * n) - spread) / (1 + _SURE ** 2 / n)
 
 
+class Logged(NamedTuple):
+    """One request. at: seconds since 1970.  group: the processes that answered it.  took: microseconds, None where the site was set up
+    before they were logged."""
+
+    at: float
+    status: str
+    group: str
+    took: int | None
+
+    @property
+    def failed(self) -> bool:
+        return self.status.startswith("5")
+
+
+def logged(line: bytes) -> Logged | None:
+    """A line of the traffic log, as servers/apache.py has it written; None for what is none."""
+    words = line.split()
+    if len(words) not in (3, 4) or not (words[0].isdigit() and words[1].isdigit()):
+        return None
+    took = int(words[3][:15]) if len(words) == 4 and words[3].isdigit() else None
+    return Logged(int(words[0][:15]) / 1000, words[1].decode(), words[2].decode("utf-8", "replace"), took)
+
+
+def answered(lines: Iterable[bytes], group: str, since: float) -> list[Logged]:
+    """The requests that a slot's group of processes answered since then."""
+    return [each for each in map(logged, lines) if each and each.group == group and each.at >= since]
+
+
 def count(lines: Iterable[bytes], group: str, since: float) -> Seen:
-    """The requests that a slot's group of processes answered since then. A line: milliseconds since 1970, status, group, and microseconds
-    that it took, which a site that was set up earlier does not log."""
-    requests = errors = 0
-    for line in lines:
-        words = line.split()
-        if len(words) in (3, 4) and words[2] == group.encode() and words[0].isdigit() and words[1].isdigit() and int(words[0]) >= since * 1000:
-            requests += 1
-            errors += words[1].startswith(b"5")
-    return Seen(requests, errors)
+    """How many of them there were, and how many failed."""
+    found = answered(lines, group, since)
+    return Seen(len(found), sum(each.failed for each in found))
 
 
 def tails(layout: Layout) -> list[bytes]:

@@ -48,9 +48,8 @@ def answer(machine: Any) -> dict[str, Any]:
             return {"did": [], "kept": left(layout)}
         checked(machine.work)
         served = machine.served()
-        durable.write(note(layout), json.dumps({"site": machine.request.said_site, "purge": purge, "by": machine.request.by}, sort_keys=True), 0o600)
+        durable.write(note(layout), json.dumps({"site": machine.request.said_site, "purge": purge, "by": machine.request.by, "served": served}, sort_keys=True), 0o600)
         machine.journal.append("undeploying", purge=purge)
-        Journal(layout.state / "history.jsonl").append("undeploy", by=machine.request.by, version=served, result="done")
         return finish(layout, machine.site, purge)
 
 
@@ -95,6 +94,8 @@ def finish(layout: Layout, site: Site, purge: bool) -> dict[str, Any]:
     did.append(f"removed {layout.root}" if not layout.root.exists() else f"removed what weft has made in {layout.root}")
     if alone and layout.privileged and not layout.prefix:
         did += timers.remove()
+    said = read_json(note(layout))
+    Journal(layout.state / "history.jsonl").append("undeploy", by=said.get("by", ""), version=said.get("served", ""), result="done")
     forget(layout, purge)
     return {"did": did, "kept": kept + left(layout)}
 

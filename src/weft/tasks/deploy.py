@@ -13,10 +13,9 @@ from invoke import Collection, task
 from weft.errors import Refused, UsageError
 from weft.tasks import doctor, lock as locks, logs, promote as promotes, report, run, shell, undeploy
 from weft.tasks.roll import PAUSE, SKIP, roll
-from weft.tasks.scope import ENV, EXCLUDE, JSON, LIMIT, digests, load, seconds
+from weft.tasks.scope import ENV, JSON, LOCK_WAIT, SCOPE, digests, load, number
 from weft.values import Version
 
-LOCK_WAIT = "seconds to wait for somebody else's rollout or freeze to end (default: not at all)"
 VERSION = "the version to deploy, as it was released"
 PLAN = "show every host's plan and change nothing"
 OVERRIDES = {"force_yanked": "deploy a version all the same that was taken back (inv yank)",
@@ -24,7 +23,6 @@ OVERRIDES = {"force_yanked": "deploy a version all the same that was taken back 
              "force_bad": "deploy a version all the same that is marked bad",
              "accept_expired": "believe an index here that is past its time; hosts with signers of their own do not"}
 EXACTLY = "carry out these plans and no others: their digests, as --plan shows them, by comma"
-SCOPE = {"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON}
 ROLL = {**SCOPE, "skip_unreachable": SKIP, **OVERRIDES}
 
 
@@ -56,7 +54,7 @@ def deploy(c, version="", env="", limit="", exclude="", plan=False, json=False, 
     """
     if version:
         Version(version)
-    wait, plans = seconds(lock_wait, "--lock-wait"), digests(exactly, "--exactly")
+    wait, plans = number(lock_wait, "--lock-wait"), digests(exactly, "--exactly")
     environment = load(c, env, limit, exclude)
     environment = environment.paused(pause_after) if pause_after else environment
     wanted = _version(version, "deploy", lambda: _newest(environment))
@@ -91,7 +89,7 @@ def rollback(c, to="", fast=False, env="", limit="", exclude="", plan=False, jso
     """
     if to:
         Version(to)
-    wait, plans = seconds(lock_wait, "--lock-wait"), digests(exactly, "--exactly")
+    wait, plans = number(lock_wait, "--lock-wait"), digests(exactly, "--exactly")
     environment = load(c, env, limit, exclude)
     environment = environment.at_once() if fast else environment
     job = environment.job("rollback", "", to, _force(force_yanked, force_bad), accept_expired, wait, skip_unreachable, unsafe=force_unsafe, exactly=plans)
@@ -152,7 +150,7 @@ def _ask(environment: Any, table: Any, json: bool) -> dict[str, Any]:
 
 
 @task(auto_shortflags=False, help={
-    "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON,
+    **SCOPE,
     "as_": "the SSH account that sets up, such as root (default: the environment's user)",
     "key": "public key file that lets the environment's user in (default: the environment's identity, with .pub)"})
 @shell.command

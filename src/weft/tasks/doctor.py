@@ -5,10 +5,10 @@ from __future__ import annotations
 from invoke import task
 
 from weft.tasks import shell
-from weft.tasks.scope import ENV, EXCLUDE, JSON, LIMIT, load
+from weft.tasks.scope import SCOPE, load
 
 
-@task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})
+@task(auto_shortflags=False, help={**SCOPE})
 @shell.command
 def doctor(c, env="", limit="", exclude="", json=False):
     """What is missing for a deploy, here and on every host, each with the command that provides it. Changes nothing.

@@ -8,10 +8,10 @@ from invoke import task
 
 from weft.errors import UsageError
 from weft.tasks import shell
-from weft.tasks.scope import ENV, EXCLUDE, JSON, LIMIT, load
+from weft.tasks.scope import SCOPE, load
 
 
-@task(auto_shortflags=False, help={"why": "what whoever is refused is told", "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})
+@task(auto_shortflags=False, help={"why": "what whoever is refused is told", **SCOPE})
 @shell.command
 def lock(c, why="", env="", limit="", exclude="", json=False):
     """Freeze the hosts: deploy and rollback are refused, with your words, until `fab unlock`.
@@ -25,7 +25,7 @@ def lock(c, why="", env="", limit="", exclude="", json=False):
     return _said(environment, freeze(environment, " ".join(why.split())[:200]), "frozen", "fab unlock ends it" + environment.access.again, json)
 
 
-@task(auto_shortflags=False, help={"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})
+@task(auto_shortflags=False, help={**SCOPE})
 @shell.command
 def unlock(c, env="", limit="", exclude="", json=False):
     """End a freeze. The lock of a rollout needs no unlocking: it ends with it, or a minute after its operator was last heard of.

@@ -8,33 +8,34 @@ from invoke import task
 
 from weft.tasks import shell
 from weft.tasks.roll import PAUSE, SKIP, roll
-from weft.tasks.scope import ENV, EXCLUDE, JSON, LIMIT, load
+from weft.tasks.scope import LOCK_WAIT, SCOPE, load, number
 
-HELP = {"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON}
-WAIT = "seconds to wait for somebody else's rollout or freeze to end (default: not at all)"
+GOES_ON = {**SCOPE, "pause_after": PAUSE, "skip_unreachable": SKIP, "lock_wait": LOCK_WAIT}
 
 
-@task(auto_shortflags=False, help={**HELP, "pause_after": PAUSE, "skip_unreachable": SKIP, "lock_wait": WAIT})
+@task(auto_shortflags=False, help={**GOES_ON})
 @shell.command
-def promote(c, env="", limit="", exclude="", pause_after="", skip_unreachable=False, lock_wait=0, json=False):
+def promote(c, env="", limit="", exclude="", pause_after="", skip_unreachable=False, lock_wait="", json=False):
     """Go on after a pause: with the version that some hosts serve and the others have staged, as the hosts say.
 
     Example: fab promote
     """
-    return _on(load(c, env, limit, exclude), False, pause_after, skip_unreachable, lock_wait, json)
+    wait = number(lock_wait, "--lock-wait")
+    return _on(load(c, env, limit, exclude), False, pause_after, skip_unreachable, wait, json)
 
 
-@task(auto_shortflags=False, help={**HELP, "pause_after": PAUSE, "skip_unreachable": SKIP, "lock_wait": WAIT})
+@task(auto_shortflags=False, help={**GOES_ON})
 @shell.command
-def resume(c, env="", limit="", exclude="", pause_after="", skip_unreachable=False, lock_wait=0, json=False):
+def resume(c, env="", limit="", exclude="", pause_after="", skip_unreachable=False, lock_wait="", json=False):
     """Go on with what was begun, after a pause or an interruption, also where no host serves it yet. It says what that is.
 
     Example: fab resume
     """
-    return _on(load(c, env, limit, exclude), True, pause_after, skip_unreachable, lock_wait, json)
+    wait = number(lock_wait, "--lock-wait")
+    return _on(load(c, env, limit, exclude), True, pause_after, skip_unreachable, wait, json)
 
 
-@task(auto_shortflags=False, help=HELP)
+@task(auto_shortflags=False, help={**SCOPE})
 @shell.command
 def pause(c, env="", limit="", exclude="", json=False):
     """Ask the deploy that goes on, from whatever machine, to end after the wave in flight, until `fab promote`.

@@ -11,6 +11,9 @@ ENV = "the environment: deploy/NAME.toml (default: the only one)"
 LIMIT = "only these hosts: names, groups or globs, by comma"
 EXCLUDE = "all but these hosts, named likewise"
 JSON = "one JSON object at the end, nothing else on standard output"
+SCOPE = {"env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON}
+"""Their help; each task takes a copy, which Invoke empties."""
+LOCK_WAIT = "seconds to wait for somebody else's rollout or freeze to end (default: not at all)"
 
 
 def load(c: Any, env: str, limit: str = "", exclude: str = "") -> Any:
@@ -23,11 +26,13 @@ def load(c: Any, env: str, limit: str = "", exclude: str = "") -> Any:
     return environment.load(environment.project_root(Path.cwd()), env, limit, fabric_config, exclude)
 
 
-def seconds(text: str, option: str) -> float:
-    """A number of seconds that somebody typed, 0 for none. Raises UsageError; Invoke's own conversion would end in a traceback."""
-    if text and not text.isdecimal():
-        raise UsageError(f"{option}: {text!r} is no whole number of seconds", f"such as {option} 600")
-    return float(text or 0)
+def number(text: str, option: str, default: int = 0, low: int = 0, high: int = 0) -> int:
+    """A whole number that somebody typed; high: 0 for no limit. Raises UsageError; Invoke's own conversion would end in a traceback."""
+    if not text:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) < 12 and low <= int(text) and (not high or int(text) <= high)):
+        raise UsageError(f"{option}: {text!r} is no whole number" + (f" from {low} to {high}" if high else ""), f"such as {option} {default or 600}")
+    return int(text)
 
 
 def digests(text: str, option: str) -> frozenset[str]:

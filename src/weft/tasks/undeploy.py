@@ -8,11 +8,10 @@ from invoke import task
 
 from weft.errors import Refused
 from weft.tasks import shell
-from weft.tasks.scope import ENV, EXCLUDE, JSON, LIMIT, load
+from weft.tasks.scope import SCOPE, load
 
 
-@task(auto_shortflags=False, help={"yes": "do not ask", "purge": "also what a user has there: drop-ins, edited settings, the application's data, logs",
-                                   "env": ENV, "limit": LIMIT, "exclude": EXCLUDE, "json": JSON})
+@task(auto_shortflags=False, help={"yes": "do not ask", "purge": "also what a user has there: drop-ins, edited settings, the application's data, logs", **SCOPE})
 @shell.command
 def undeploy(c, yes=False, purge=False, env="", limit="", exclude="", json=False):
     """Take the application off the hosts: its site, its processes, its releases. What a user has there is kept; other sites go on.
