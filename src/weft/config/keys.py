@@ -93,7 +93,7 @@ OWN = ("python", "workers.processes", "workers.threads", "workers.longest_reques
 """What a [[host]] table may say for itself, above what the environment says for all."""
 
 ENVIRONMENT = (
-    Key("server", "str", "mod_wsgi", "The server that runs the application.", ("mod_wsgi", "express")),
+    Key("server", "str", "mod_wsgi", "The server that runs the application.", ("mod_wsgi", "express", "uwsgi")),
     Key("transport", "str", "ssh", "How the operator reaches the hosts; `local` runs the engine here, without root.",
         ("ssh", "local")),
     Key("prefix", "str", "", "Only with transport = \"local\": the directory that stands for / ; relative to the project."),

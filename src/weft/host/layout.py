@@ -117,6 +117,11 @@ class Layout:
         """Where the server notes each request for weft: time, status and slot; with .1, .2 beside it."""
         return Path(traffic_log(self.app, self.prefix))
 
+    @property
+    def traffics(self) -> list[Path]:
+        """That, and where a server has one for each slot, written by the application's account."""
+        return [self.traffic, *(self.root / "run" / "uwsgi" / f"traffic-{slot}" for slot in SLOTS)]
+
     def folders(self) -> list[Path]:
         """Everything weft makes for an application, parents first."""
         root = self.root

@@ -153,7 +153,7 @@ class Logs:
         self.layout, self.site, self.errors = layout, site, errors
         self.mine, self.hidden = Mine(layout), secrets.hidden(layout, site, {})
         self.error = Tail(Path(find(site.server).error_log(site)))
-        self.access = [Tail(layout.traffic.with_name(layout.traffic.name + end)) for end in ("", ".1", ".2")]
+        self.access = [Tail(log.with_name(log.name + end)) for log in layout.traffics for end in ("", ".1", ".2")]
 
     def new(self) -> list[Line]:
         lines = self.error.read()

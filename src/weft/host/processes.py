@@ -1,5 +1,5 @@
 """The application's processes, from /proc and from the markers that the entry leaves. Only children of the server's
-parent that run as the application's account are ever signalled: never by a name, for names are cut short."""
+parent, or of its children, that run as the application's account are ever signalled: never by a name, for names are cut short."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weft.host.layout import Layout
+
+
+_DEPTH = 3
+"""Generations: Debian's Emperor has a master of its own, and each of its vassals has one too."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +37,30 @@ def parent_pid(pidfile: str) -> int:
 
 
 def children(parent: int, uid: int) -> set[int]:
-    """Pids of the living children of `parent` that run as `uid`."""
+    """Pids of the living processes below `parent` that run as `uid`: its children, and those that its children keep for it."""
     found = set()
     for name in os.listdir("/proc"):
-        if name.isdigit() and _is_child(int(name), parent, uid):
+        if name.isdigit() and parent and _is_child(int(name), parent, uid):
             found.add(int(name))
     return found
 
 
 def _is_child(pid: int, parent: int, uid: int) -> bool:
     try:
-        if os.stat(f"/proc/{pid}").st_uid != uid:
+        if os.stat(f"/proc/{pid}").st_uid != uid or _stat(pid)[0] in (b"Z", b"X"):
             return False
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rsplit(b")", 1)[1].split()
-        return fields[0] not in (b"Z", b"X") and int(fields[1]) == parent
+        for _ in range(_DEPTH):
+            pid = int(_stat(pid)[1])
+            if pid in (parent, 0, 1):
+                return pid == parent
     except (OSError, IndexError, ValueError):
-        return False
+        pass
+    return False
+
+
+def _stat(pid: int) -> list[bytes]:
+    """State, parent and the rest of what the kernel says of a process."""
+    return Path(f"/proc/{pid}/stat").read_bytes().rsplit(b")", 1)[1].split()
 
 
 def marks(layout: Layout, slot: str, parent: int, uid: int) -> list[Mark]:

@@ -164,11 +164,12 @@ def sudo_rule(user: str) -> list[str]:
 def folders(work: Work) -> list[str]:
     """Root owns all of it but what the application writes: its markers and its own data. Drop-ins may hold secrets: they are root's to read."""
     layout, made = work.layout, []
-    for path in layout.folders():
+    writes = [Path(each) for each in find(work.site.server).folders(work.site)]
+    for path in [*layout.folders(), *writes]:
         if not path.is_dir():
             path.mkdir(mode=0o755, parents=True)
             made.append(path)
-        mine = path in [layout.run(s) for s in SLOTS] or path == layout.root / "shared"
+        mine = path in [*(layout.run(s) for s in SLOTS), *writes, layout.root / "shared"]
         if layout.privileged:
             give(layout, path, work.site.account if mine else "root", 0o700 if path in (layout.state, layout.drop_ins) else 0o755)
     return [f"made {layout.root} and {len(made) - 1} directories more"] if made else []
@@ -222,6 +223,7 @@ def site_files(work: Work) -> list[str]:
             durable.write(Path(path), text)
     links = {p: t for p, t in adapter.links(site).items() if not os.path.lexists(p)}
     for path, target in links.items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         durable.link(Path(path), target)
     try:
         run(adapter.check(site), "the server refuses its configuration", work.layout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from typing import Any
@@ -44,20 +45,34 @@ class Restart:
         parent = processes.parent_pid(self.adapter.pidfile(site))
         uid = ids(layout, site.account)[0]
         old = {m.pid for m in processes.marks(layout, slot, parent, uid)}
-        left = processes.terminate(old, parent, uid, site.longest_request + 10)
+        began = time.time()
+        by = 0 if self.renew(slot) else signal.SIGTERM  # where the server itself ends them they are only waited for
+        left = processes.terminate(old, parent, uid, site.longest_request + 10, by)
         left = left and processes.terminate(left, parent, uid, 10, signal.SIGKILL)  # stopped, or deaf: no request may last so long
         if left:
             raise Refused(f"{len(left)} processes of the idle slot can't be ended, not by SIGKILL either",
                           "wait, then run the same command again")
-        wait_ready(self.work, slot, generation)
+        wait_ready(self.work, slot, generation, began)
+
+    def renew(self, slot: str) -> bool:
+        """Write again what the server starts the slot by, always with a newer time: it sees whole seconds. Whether there was anything."""
+        files = self.adapter.renew(self.work.site, slot)
+        for path, text in files.items():
+            old = os.stat(path).st_mtime if os.path.exists(path) else 0.0
+            durable.write(Path(path), text)
+            newer = max(int(old) + 1, int(time.time()))
+            os.utime(path, (newer, newer))
+        return bool(files)
 
     def undo(self, slot: str, generation: int) -> None:
         """The idle slot's processes serve nobody."""
 
 
-def wait_ready(work: Work, slot: str, generation: int) -> None:
+def wait_ready(work: Work, slot: str, generation: int, began: float = 0.0) -> None:
     """Until all processes of the slot are ready with this generation. A process that came up while the slot was being
-    pointed holds another one: it is sent away once more. Raises FailedUndone with a failed process's traceback."""
+    pointed holds another one: it is sent away once more. Raises FailedUndone with a failed process's traceback.
+
+    began: when it was started anew; a server that tells when a slot has begun to accept must tell of a later time."""
     site, layout = work.site, work.layout
     adapter = find(site.server)
     uid = ids(layout, site.account)[0]
@@ -72,11 +87,16 @@ def wait_ready(work: Work, slot: str, generation: int) -> None:
         strays = {m.pid for m in marks if m.generation != generation}
         if strays:
             processes.terminate(strays, parent, uid, 0)
-        if sum(m.state == "ready" and m.generation == generation for m in marks) >= site.processes:
+        ready = sum(m.state == "ready" and m.generation == generation for m in marks) >= site.processes
+        if ready and _accepts(adapter.accepting(site, slot), began):
             return
         time.sleep(0.02)
     raise FailedUndone(f"the processes of slot {slot} were not ready after {site.health.timeout} s",
-                       f"look into {adapter.error_log(site)} on the host", details=tail(adapter.error_log(site)))
+                       f"look into {adapter.error_log(site, slot)} on the host", details=tail(adapter.error_log(site, slot)))
+
+
+def _accepts(said: float | None, began: float) -> bool:
+    return said is None or bool(said) and said >= int(began)
 
 
 def tail(path: str, lines: int = 15) -> list[str]:
@@ -119,7 +139,7 @@ class Door:
         if said:
             raise FailedUndone(f"the candidate is not healthy: GET {site.health.path}: {said}",
                                "mend the release or [health] in deploy/NAME.toml",
-                               details=tail(find(site.server).error_log(site)))
+                               details=tail(find(site.server).error_log(site, slot)))
 
     def undo(self, slot: str, release: str) -> None:
         pass
@@ -164,7 +184,7 @@ class Watch:
         took: list[float] = []
         said = health.watch(site.port, site, release, lambda: "" if release == before.RELEASE else watcher.fault(site.max_errors), took=took)
         if said:
-            raise FailedUndone(f"after the switch: {said}", "mend the release", details=tail(find(site.server).error_log(site)))
+            raise FailedUndone(f"after the switch: {said}", "mend the release", details=tail(find(site.server).error_log(site, new)))
         was, now = watcher.requests()
         return {"before": was.__dict__, "after": now.__dict__, "ms": {"median": round(sorted(took)[len(took) // 2], 1), "most": round(max(took), 1)}}
 

@@ -94,9 +94,9 @@ def count(lines: Iterable[bytes], group: str, since: float) -> Seen:
 def tails(layout: Layout) -> list[bytes]:
     """The last lines of the traffic log, at most 1 MiB of each of its files; [] without one."""
     out: list[bytes] = []
-    for path in sorted(layout.traffic.parent.glob(layout.traffic.name + "*")):
+    for path in (each for log in layout.traffics for each in sorted(log.parent.glob(log.name + "*"))):
         try:
-            with path.open("rb") as handle:
+            with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as handle:
                 size = handle.seek(0, os.SEEK_END)
                 handle.seek(max(0, size - _TAIL))
                 out += handle.read(_TAIL).split(b"\n")[1 if size > _TAIL else 0:]

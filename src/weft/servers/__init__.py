@@ -16,7 +16,7 @@ from weft.errors import Refused, UsageError
 from weft.servers.before import RELEASE, Before
 from weft.values import app_name
 
-KNOWN = ("mod_wsgi", "express")
+KNOWN = ("mod_wsgi", "express", "uwsgi")
 SLOTS = ("a", "b")
 MAY_LACK = {"keep", "secret_files", "migrate"}
 """Of what a request says of a site: what older wefts did not know."""
@@ -85,6 +85,9 @@ class Server(Protocol):
     def links(self, site: Site) -> dict[str, str]:
         """Symlink -> target that enable the site."""
 
+    def folders(self, site: Site) -> list[str]:
+        """Directories below the application's own that its account writes to, beside its slots' and `shared`."""
+
     def check(self, site: Site) -> list[str]:
         """The argument vector that tests the whole configuration."""
 
@@ -97,14 +100,21 @@ class Server(Protocol):
     def stop(self, site: Site) -> list[str]:
         """Stops the server."""
 
+    def renew(self, site: Site, slot: str) -> dict[str, str]:
+        """Path -> text of what lets the running server start a slot anew, after its last requests, when it is written again with a newer
+        time; {} where signals to the slot's processes do."""
+
+    def accepting(self, site: Site, slot: str) -> float | None:
+        """When a slot last began to accept requests, by the server's own word, in whole seconds since 1970, 0 for never; None where it does not say."""
+
     def pidfile(self, site: Site) -> str:
-        """Holds the pid of the parent of all the application's processes."""
+        """Holds the pid of the process that all the application's processes come from."""
 
     def python(self, site: Site) -> str:
         """The Python minor version that it can load applications for, such as "3.11"; "" if it can't be told."""
 
-    def error_log(self, site: Site) -> str:
-        """Where the application's tracebacks and the server's errors go."""
+    def error_log(self, site: Site, slot: str = SLOTS[0]) -> str:
+        """Where a slot's tracebacks and the server's errors go; mostly one file for both."""
 
     def missing(self, site: Site) -> list[tuple[str, str]]:
         """(what is missing, the command that provides it), by reading only."""

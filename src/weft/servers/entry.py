@@ -18,11 +18,11 @@ ROOT = "@ROOT@"
 
 
 def _slot():
-    """"a" or "b", from the daemon group's name; "" where there is none (the import check)."""
+    """"a" or "b", from the daemon group's name or what uWSGI's vassal says; "" where there is neither (the import check)."""
     try:
         import mod_wsgi
     except ImportError:
-        return ""
+        return os.environ.get("WEFT_SLOT", "")
     return mod_wsgi.process_group.rsplit("-", 1)[-1]
 
 

@@ -11,7 +11,7 @@ import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
-from weft.servers import Site, entry_file, python_of
+from weft.servers import SLOTS, Site, entry_file, python_of
 from weft.servers.apache import KEEP_CHILDREN, bounded, site_text
 
 _MODULES = ("mpm_event", "authz_core", "authz_host", "unixd", "log_config", "setenvif", "alias", "mime", "reqtimeout")
@@ -126,10 +126,19 @@ IncludeOptional {self._home(site)}/sites/*.conf
     def stop(self, site: Site) -> list[str]:
         return self._run(site, "-k", "stop")
 
+    def folders(self, site: Site) -> list[str]:
+        return []
+
+    def renew(self, site: Site, slot: str) -> dict[str, str]:
+        return {}
+
+    def accepting(self, site: Site, slot: str) -> float | None:
+        return None
+
     def pidfile(self, site: Site) -> str:
         return f"{site.prefix}/var/run/httpd.pid"
 
-    def error_log(self, site: Site) -> str:
+    def error_log(self, site: Site, slot: str = SLOTS[0]) -> str:
         return f"{site.prefix}/var/log/error.log"
 
     def missing(self, site: Site) -> list[tuple[str, str]]:

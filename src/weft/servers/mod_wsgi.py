@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from weft.servers import Site, entry_file, python_of
+from weft.servers import SLOTS, Site, entry_file, python_of
 from weft.servers.apache import KEEP_CHILDREN, before_text, site_text
 
 _MODULE = Path("/usr/lib/apache2/modules/mod_wsgi.so")
@@ -41,10 +41,19 @@ class ModWsgi:
     def stop(self, site: Site) -> list[str]:
         return ["apache2ctl", "stop"]
 
+    def folders(self, site: Site) -> list[str]:
+        return []
+
+    def renew(self, site: Site, slot: str) -> dict[str, str]:
+        return {}
+
+    def accepting(self, site: Site, slot: str) -> float | None:
+        return None
+
     def pidfile(self, site: Site) -> str:
         return "/var/run/apache2/apache2.pid"
 
-    def error_log(self, site: Site) -> str:
+    def error_log(self, site: Site, slot: str = SLOTS[0]) -> str:
         return "/var/log/apache2/error.log"
 
     def missing(self, site: Site) -> list[tuple[str, str]]:
