@@ -70,7 +70,16 @@ class Light:
     def python(self, site):
         return "3.11"
 
-    def error_log(self, site):
+    def folders(self, site):
+        return []
+
+    def renew(self, site, slot):
+        return {}
+
+    def accepting(self, site, slot):
+        return None
+
+    def error_log(self, site, slot="a"):
         return f"{site.prefix}/var/log/light.log"
 
     def missing(self, site):

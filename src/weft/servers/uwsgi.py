@@ -202,7 +202,7 @@ def _hosts(site: Site) -> str:
 def _slot(site: Site, slot: str) -> str:
     """Lazy: each worker loads the application itself and leaves its own marker. No need-app: a vassal that ends is held back by the Emperor,
     and the next good release would wait for that."""
-    run, slow, port = f"{site.root}/run/uwsgi", site.longest_request, site.doors[SLOTS.index(slot)]
+    slow = site.longest_request
     return f"""\
 # Written by weft for {site.app}, slot {slot}; `fab setup` writes it again, and a deploy only renews its time. By hand: uwsgi_python3 --ini THIS
 [uwsgi]
@@ -226,14 +226,21 @@ env = WEFT_SLOT={slot}
 home = {site.root}/slots/{slot}/generation/release/venv
 wsgi-file = {site.root}/entry.wsgi
 callable = application
+# A reload waits for the longest request, on an idle slot.
+worker-reload-mercy = {slow}
+reload-mercy = {slow}
+{_asked(site, slot)}"""
+
+
+def _asked(site: Site, slot: str) -> str:
+    """How a slot is reached, and what it notes of that."""
+    run, port = f"{site.root}/run/uwsgi", site.doors[SLOTS.index(slot)]
+    return f"""\
 # Where the front asks, and the door: warmed and checked there before any user reaches it.
 socket = {run}/{slot}.sock
 chmod-socket = 666
 http-socket = 127.0.0.1:{port}
 buffer-size = 65535
-# A reload waits for the longest request, on an idle slot.
-worker-reload-mercy = {slow}
-reload-mercy = {slow}
 # Only those who ask on the host itself are told which release answers, and weft's own questions are not counted.
 route-if-not = regexp:${{HTTP_HOST}};{_hosts(site)} break:421 Misdirected Request
 route-remote-addr = ^127\\. addvar:WEFT_SHOW=1
