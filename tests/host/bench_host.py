@@ -78,21 +78,22 @@ def free_ports(count):
 class HostUnderPrefix:
     """`call` sends one request; `deploy` runs the whole sequence and raises Said for an error."""
 
-    def __init__(self):
-        self.prefix = Path(tempfile.mkdtemp(prefix="weft-host-test-"))
+    def __init__(self, server="express", app="shop", beside=None):
+        """beside: a host that another application is on already."""
+        self.app, self.prefix = app, beside.prefix if beside else Path(tempfile.mkdtemp(prefix="weft-host-test-"))
         self.prefix.chmod(0o755)
         self.files = self.prefix / "made"
-        self.files.mkdir()
+        self.files.mkdir(exist_ok=True)
         self.port, *doors = free_ports(3)
         self.site = {
-            "server": "express", "account": "nobody" if os.geteuid() == 0 else "me", "python": PYTHON,
+            "server": server, "account": "nobody" if os.geteuid() == 0 else "me", "python": PYTHON,
             "hostname": "shop.test", "aliases": [], "port": self.port, "doors": doors,
             "processes": 2, "threads": 4, "longest_request": 10, "variant": "TEST", "settings": {}, "watch": 0.1, "max_errors": 1.0, "confirm": 30,
             "health": {"path": "/", "contains": '"version": "{version}"', "good": 2, "timeout": 10}}
 
     @property
     def root(self):
-        return self.prefix / "var/app/shop"
+        return self.prefix / "var/app" / self.app
 
     def release(self, version, settings="[shop]\ncolour = red\n", **app):
         """(manifest, bytes by digest)."""
@@ -104,7 +105,7 @@ class HostUnderPrefix:
             digest = hashlib.sha256(payload).hexdigest()
             content[digest] = payload
             artifacts.append(Artifact(path.name, kind, len(payload), digest))
-        return Release("shop", Version(version), "c" * 40, version, "2026-01-01T00:00:00Z", "3.11", tuple(artifacts),
+        return Release(self.app, Version(version), "c" * 40, version, "2026-01-01T00:00:00Z", "3.11", tuple(artifacts),
                        callable="shop.app:application"), content
 
     def argv(self):
@@ -112,7 +113,7 @@ class HostUnderPrefix:
 
     def start(self, verb, blobs=(), **words):
         """The engine's process, its request written."""
-        request = {"protocol": 1, "verb": verb, "app": "shop", "by": "tester@here", "site": self.site, **words}
+        request = {"protocol": 1, "verb": verb, "app": self.app, "by": "tester@here", "site": self.site, **words}
         process = subprocess.Popen(self.argv(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    env={**os.environ, "PYTHONPATH": str(SOURCE)})
         try:
@@ -180,19 +181,23 @@ class HostUnderPrefix:
                       if p.relative_to(self.root).parts[0] not in ("cache", "tools", "run"))
 
     def close(self):
-        """End the private Apache at once, the parent first so that it starts no new children; by pid."""
-        pidfile = self.prefix / "var/run/httpd.pid"
-        if pidfile.exists():
-            parent = int(pidfile.read_text())
-            children = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and parent_of(p) == parent]
-            for pid in [parent, *children]:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in [parent, *children]):
-                time.sleep(0.01)
+        """End the private server at once, a parent before its children so that it starts no new ones; by pid."""
+        ended = []
+        for pidfile in (self.prefix / "var/run").glob("*.pid"):
+            ended += end(int(pidfile.read_text()))
+        while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in ended):
+            time.sleep(0.01)
         shutil.rmtree(self.prefix, ignore_errors=True)
+
+
+def end(parent):
+    """The pids that were signalled: a process, and all that come from it."""
+    children = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and parent_of(p) == parent]
+    try:
+        os.kill(parent, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    return [parent, *(pid for child in children for pid in end(child))]
 
 
 def parent_of(process):

@@ -22,6 +22,10 @@ def test_defaults_come_from_the_application_and_the_environment(env):
         "watch": 2.0, "max_errors": 1.0, "confirm": 60, "keep": 5}
 
 
+def test_a_minor_version_is_the_distributions_python(env):
+    assert [site(env(f'python = "{said}"\n'), "shop")["python"] for said in ("3.11", "/opt/py/bin/python")] == ["/usr/bin/python3.11", "/opt/py/bin/python"]
+
+
 def test_settings_become_texts(env):
     said = site(env('[settings."app:main"]\ndebug = false\nsize = 3\nratio = 0.5\nhosts = ["a", "b"]\nname = "x"\n'), "shop")
     assert said["settings"] == {"app:main": {"debug": "false", "size": "3", "ratio": "0.5", "hosts": "a\nb", "name": "x"}}

@@ -17,8 +17,8 @@ SAID = {"server": "mod_wsgi", "account": "shop", "python": "/usr/bin/python3", "
 
 
 def site_of(name):
-    private = {"prefix": "/srv/place", "account": "nobody"} if name == "express" else {}
-    return replace(SITE, server=name, **private)
+    own = {"express": {"prefix": "/srv/place", "account": "nobody"}, "uwsgi": {"python": "/usr/bin/python3.11"}}
+    return replace(SITE, server=name, **own.get(name, {}))
 
 
 def texts(site):
@@ -56,6 +56,26 @@ def test_the_system_apache_site_is_as_it_was_read_and_approved():
     path = GOLDEN / "mod_wsgi-shop.conf"
     text = find("mod_wsgi").files(site_of("mod_wsgi"))["/etc/apache2/sites-available/shop.conf"]
     assert text == path.read_text(), f"read the difference; if it is meant, write it to {path}"
+
+
+@pytest.mark.parametrize("kind", ["a", "front"])
+def test_the_vassals_are_as_they_were_read_and_approved(kind):
+    path = GOLDEN / f"uwsgi-shop-{kind}.ini"
+    text = find("uwsgi").files(site_of("uwsgi"))[f"/etc/uwsgi-emperor/weft/shop-{kind}.ini"]
+    assert text == path.read_text(), f"read the difference; if it is meant, write it to {path}"
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_what_starts_a_slot_anew_is_one_of_the_files_and_of_that_slot_alone(name):
+    """Written with the same text: only its time is new, so what set-up approved stays as it is."""
+    adapter, site = find(name), site_of(name)
+    a, b = (adapter.renew(site, slot) for slot in "ab")
+    assert not set(a) & set(b) and {**a, **b}.items() <= adapter.files(site).items() and len(a) == len(b)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_where_the_application_may_write_is_below_its_own_directory(name):
+    assert all(path.startswith("/var/app/shop/run/") for path in find(name).folders(site_of(name)))
 
 
 def test_doors_follow_from_the_name():

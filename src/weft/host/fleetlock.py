@@ -22,7 +22,7 @@ from weft.values import when
 
 STALE = 60.0
 """Seconds without a beat after which somebody else may take it."""
-ORDERS = ("stage", "migrate", "activate", "rollback", "confirm", "revert", "undeploy")
+ORDERS = ("stage", "migrate", "activate", "rollback", "confirm", "revert", "undeploy", "enable", "disable")
 """The requests that need it; looking never does."""
 MEMORY = 8
 """How many released locks are remembered, for hosts that were not told of their end."""

@@ -118,7 +118,9 @@ def host_faults(layout: Layout, site: Site, state: HostState) -> list[Fault]:
         found.append(Fault(f"the server loads Python {loads}, but {site.python} is {state.python}",
                            f"set `python` to a {loads} in deploy/NAME.toml, or install a server for {state.python}"))
     changed = changed_files(site)
-    if changed:
+    if changed and all(each.endswith("(not enabled)") for each in changed):
+        found.append(Fault(f"the site is disabled on this host: {', '.join(changed)}", "fab enable"))
+    elif changed:
         found.append(Fault(f"the site on the host is not what the environment says: {', '.join(changed)}", setup))
     if not processes.parent_pid(adapter.pidfile(site)):
         found.append(Fault("the server does not run", f"start it: {' '.join(adapter.start(site))}"))

@@ -19,7 +19,8 @@ _COMMON = {"protocol", "verb", "app", "by", "site"}
 # not reached through the sudo rule.
 FREE = {"health", "variant", "settings", "watch", "max_errors", "confirm", "keep"}
 ELSEWHERE: dict[str, tuple[str, set[str]]] = {"logs": ("weft.host.logs", {"lines", "follow", "errors"}), "run": ("weft.host.command", {"argv", "timeout"}),
-                                              "undeploy": ("weft.host.undeploy", {"purge", "lock"}), "migrate": ("weft.host.migrate", {"generation", "lock"})}
+                                              "undeploy": ("weft.host.undeploy", {"purge", "lock"}), "migrate": ("weft.host.migrate", {"generation", "lock"}),
+                                              "enable": ("weft.host.enable", {"lock"}), "disable": ("weft.host.enable", {"lock"})}
 """Verbs that a module of their own answers, imported only for them, and their keys."""
 VERBS = {
     "setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", "secrets", "window", *trust.KEYS},

@@ -15,7 +15,7 @@ from weft.rollout.hostrun import HostRun
 from weft.rollout.tables import plan_lines
 
 VERBS = {"observe": "looking", "stage": "staging", "migrate": "migrating", "activate": "switching", "rollback": "switching back",
-         "confirm": "confirming", "revert": "going back", "setup": "setting up", "undeploy": "taking off"}
+         "confirm": "confirming", "revert": "going back", "setup": "setting up", "undeploy": "taking off", "enable": "enabling", "disable": "disabling"}
 
 
 class Silent:

@@ -24,7 +24,7 @@ def site(env: Layer, app: str) -> dict[str, Any]:
     account = env["account"] or ("nobody" if env["transport"] == "local" else app)
     files = secrets.files(secrets.sources(env))
     return {
-        "server": env["server"], "account": account, "python": env["python"],
+        "server": env["server"], "account": account, "python": interpreter(env["python"]),
         "hostname": env["site.hostname"] or app, "aliases": list(env["site.aliases"]),
         "port": env["site.port"], "doors": list(env["site.doors"]),
         "health": {"path": env["health.path"], "contains": env["health.contains"],
@@ -35,6 +35,11 @@ def site(env: Layer, app: str) -> dict[str, Any]:
         **({"secret_files": files} if files else {}),
         **({"migrate": {"command": list(env["migrate"]), "timeout": env["migrate_timeout"]}} if env["migrate"] else {}),
     }
+
+
+def interpreter(said: str) -> str:
+    """A minor version such as "3.11" means the distribution's own."""
+    return f"/usr/bin/python{said}" if re.fullmatch(r"3\.\d{1,2}", said) else said
 
 
 def sites(env: Layer, app: str) -> dict[str, dict[str, Any]]:

@@ -18,9 +18,9 @@ SLACK = 180.0
 class Undeploy:
     """`look`, then `run` once somebody has said yes."""
 
-    def __init__(self, environment: Environment, progress: Progress):
-        self.environment = environment
-        self.rollout = Rollout(environment.hosts, environment.job("undeploy"), environment.policy, progress)
+    def __init__(self, environment: Environment, progress: Progress, verb: str = "undeploy"):
+        self.environment, self.verb = environment, verb
+        self.rollout = Rollout(environment.hosts, environment.job(verb), environment.policy, progress)
         self.results: dict[str, dict[str, Any]] = {}
 
     def show(self, progress: Progress) -> None:
@@ -44,9 +44,13 @@ class Undeploy:
 
     def run(self, purge: bool) -> dict[str, dict[str, Any]]:
         """What was done and kept on each host. Raises NeedsHands where only some came to the end of it."""
+        return self.order({"purge": purge})
+
+    def order(self, words: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """The verb on every host, with these words. Raises NeedsHands as `run` does."""
         def one(run: HostRun) -> None:
             try:
-                self.results[run.host.name] = run._call("undeploy", {"purge": purge}, limit=run.site["longest_request"] + SLACK)
+                self.results[run.host.name] = run._call(self.verb, words, limit=run.site["longest_request"] + SLACK)
             except WeftError as error:
                 run.error = error
 
@@ -64,7 +68,7 @@ class Undeploy:
     def _failed(self, errors: list[WeftError]) -> WeftError:
         done = ", ".join(run.host.name for run in self.rollout.runs if run.host.name in self.results)
         left = ",".join(run.host.name for run in self.rollout.runs if run.host.name not in self.results)
-        again = f"fab undeploy{self.environment.access.again} --limit {left}"
+        again = f"fab {self.verb}{self.environment.access.again} --limit {left}"
         effect = f"off {done}" if done else ""
         if not errors:
             stopped = verdict.interrupted(self.rollout.job, self.rollout.runs)

@@ -236,9 +236,9 @@ def _asked(site: Site, slot: str) -> str:
     """How a slot is reached, and what it notes of that."""
     run, port = f"{site.root}/run/uwsgi", site.doors[SLOTS.index(slot)]
     return f"""\
-# Where the front asks, and the door: warmed and checked there before any user reaches it.
+# Where the front asks, closed to other accounts, for who speaks this protocol may have any code loaded; and the door, for warming and health.
 socket = {run}/{slot}.sock
-chmod-socket = 666
+chmod-socket = 660
 http-socket = 127.0.0.1:{port}
 buffer-size = 65535
 # Only those who ask on the host itself are told which release answers, and weft's own questions are not counted.

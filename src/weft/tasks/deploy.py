@@ -11,7 +11,7 @@ from typing import Any
 from invoke import Collection, task
 
 from weft.errors import Refused, UsageError
-from weft.tasks import doctor, lock as locks, logs, promote as promotes, report, run, shell, undeploy
+from weft.tasks import doctor, enable, lock as locks, logs, promote as promotes, report, run, shell, undeploy
 from weft.tasks.roll import PAUSE, SKIP, roll
 from weft.tasks.scope import ENV, JSON, LOCK_WAIT, SCOPE, digests, load, number
 from weft.values import Version
@@ -208,4 +208,4 @@ def _confirm(seen: Any, yes: bool, again: str) -> None:
         raise Refused(f"{seen.host}: its key was not kept", hint)
 
 
-ns = Collection(deploy, plan, rollback, status, history, verify, setup, trust, *locks.TASKS, *promotes.TASKS, *logs.TASKS, *run.TASKS, *doctor.TASKS, *undeploy.TASKS, *report.TASKS)
+ns = Collection(deploy, plan, rollback, status, history, verify, setup, trust, *locks.TASKS, *promotes.TASKS, *logs.TASKS, *run.TASKS, *doctor.TASKS, *undeploy.TASKS, *enable.TASKS, *report.TASKS)

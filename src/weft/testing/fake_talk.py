@@ -51,6 +51,16 @@ class Talk:
         self.state.update(set_up=False, live=None, generations=[], trial=None)
         return {"did": ["removed the application"] if was else [], "kept": [] if self.request.get("purge") else ["the drop-ins"]}
 
+    def enable(self) -> dict[str, Any]:
+        """A host has one link, which is a file here."""
+        link, verb = self.prefix / "disabled", self.request["verb"]
+        if link.exists() == (verb == "disable"):
+            return {"did": []}
+        link.touch() if verb == "disable" else link.unlink()
+        return {"did": [f"{verb}d /etc/shop.link"]}
+
+    disable = enable
+
     def command(self, version: str) -> dict[str, Any]:
         """`run`."""
         if not version:
