@@ -27,8 +27,9 @@ class Life(HostUnderPrefix):
         assert code == 0, last
 
     def load(self):
+        """With bodies that the application does not read."""
         return Load(f"http://127.0.0.1:{self.port}/", clients=4, seconds=300, rate=60, host_header="shop.test", slow=[("/slow", 2)],
-                    post=("/", 4096), version_json="version").start()
+                    post=("/", 100_000), version_json="version").start()
 
     def processes(self):
         """Marked pids by slot that are alive."""

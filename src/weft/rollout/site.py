@@ -100,7 +100,7 @@ def _check(env: Layer) -> None:
                         "give for example [8101, 8102], or leave it out")
     if not env["health.path"].startswith("/"):
         raise env.wrong("health.path", f"{env['health.path']!r} does not start with '/'")
-    if not env["python"].startswith("/"):
+    if not interpreter(env["python"]).startswith("/"):
         raise env.wrong("python", f"{env['python']!r} is not an absolute path", 'give for example "/usr/bin/python3"')
     if not 5 <= env["rollout.keep"] <= 1000:
         raise env.wrong("rollout.keep", "must be 5 or more, and not above 1000")

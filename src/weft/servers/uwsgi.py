@@ -241,6 +241,8 @@ socket = {run}/{slot}.sock
 chmod-socket = 660
 http-socket = 127.0.0.1:{port}
 buffer-size = 65535
+# A body that the application leaves unread would cut the connection under its user's nose.
+post-buffering = 65536
 # Only those who ask on the host itself are told which release answers, and weft's own questions are not counted.
 route-if-not = regexp:${{HTTP_HOST}};{_hosts(site)} break:421 Misdirected Request
 route-remote-addr = ^127\\. addvar:WEFT_SHOW=1
@@ -270,7 +272,6 @@ http-keepalive = {max(60, site.longest_request)}
 http-auto-chunked = true
 http-timeout = {max(60, site.longest_request + 10)}
 http-connect-timeout = 60
-http-buffer-size = 65535
 """
 
 
