@@ -1,6 +1,7 @@
 """What every server must do, on the real one: a switch under load, a broken release, the way back, a neighbour whose name begins alike,
 and no trace at the end. The tests of a server come in this order, on one host, as one application's life."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -39,6 +40,15 @@ class Life(HostUnderPrefix):
         """What is named like the application below the prefix, but what the test itself made and what remembers the newest index."""
         found = [p for p in self.prefix.rglob("*") if self.files not in (p, *p.parents) and (p.name == self.app or p.name.startswith((f"{self.app}.", f"{self.app}-")))]
         return sorted(str(p) for p in found if p.parent != self.prefix / "var/lib/weft")
+
+
+def named(word):
+    """Pids of the processes that have it in their command line."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found += [place.parent.name] if word.encode() in place.read_bytes() else []
+    return found
 
 
 def until(condition, seconds=60):
@@ -138,6 +148,7 @@ def test_a_neighbour_whose_name_begins_alike_is_not_touched(host):
     until(lambda: host.version() == "3.0")
     assert other.left() == []
     assert not [pid for pids in mine.values() for pid in pids if Path("/proc", str(pid)).exists()]
+    until(lambda: not named("shop-admin-"))  # also nobody who would start them again
 
 
 def test_no_trace_is_left(host):

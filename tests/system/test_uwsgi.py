@@ -24,7 +24,7 @@ def test_an_application_under_debians_emperor(tmp_path):
         shop.fab("trust", "--yes")
         refused = shop.fab("setup", "--as", "root", code=3)
         assert "gives up root" in refused and "does not say emperor-stats-server" in refused and "does not say pidfile" in refused
-        for command in (each.strip() for each in refused.partition("next:")[2].splitlines()[0].split(" ; ")):
+        for command in (each.strip() for each in refused.partition("next: ")[2].splitlines()[0].split(" ; ")):
             host.run(["sh", "-c", command.partition("then: ")[2] or command])
         shop.fab("setup", "--as", "root")
         shop.fab("deploy", "--version", "1.0")

@@ -76,7 +76,7 @@ def wait_ready(work: Work, slot: str, generation: int, began: float = 0.0) -> No
     site, layout = work.site, work.layout
     adapter = find(site.server)
     uid = ids(layout, site.account)[0]
-    deadline = time.monotonic() + site.health.timeout
+    deadline, ready = time.monotonic() + site.health.timeout, False
     while time.monotonic() < deadline:
         parent = processes.parent_pid(adapter.pidfile(site))
         marks = processes.marks(layout, slot, parent, uid)
@@ -91,6 +91,9 @@ def wait_ready(work: Work, slot: str, generation: int, began: float = 0.0) -> No
         if ready and _accepts(adapter.accepting(site, slot), began):
             return
         time.sleep(0.02)
+    if ready:
+        raise FailedUndone(f"the processes of slot {slot} are ready, but in {site.health.timeout} s the server did not say that it accepts requests there",
+                           "look whether the server runs with its configuration of now: start it again", details=tail(adapter.error_log(site, slot)))
     raise FailedUndone(f"the processes of slot {slot} were not ready after {site.health.timeout} s",
                        f"look into {adapter.error_log(site, slot)} on the host", details=tail(adapter.error_log(site, slot)))
 

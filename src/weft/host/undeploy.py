@@ -24,7 +24,7 @@ from weft.host.logs import slot_pids
 from weft.host.observe import names, read_json
 from weft.host.work import Work, remove
 from weft.journal import Journal
-from weft.servers import Site, find, parse_site
+from weft.servers import SLOTS, Site, find, parse_site
 
 BELIEVED = ("index-serial",)
 LOGS = ("history.jsonl", "journal.jsonl")
@@ -159,7 +159,10 @@ def reload(layout: Layout, site: Site) -> list[str]:
 
 
 def ended(layout: Layout, site: Site) -> None:
-    """The slots' processes: in peace first, for what they still answer is read from the trees."""
+    """The slots' processes: in peace first, for what they still answer is read from the trees. A server that keeps them lets go of them itself."""
+    adapter, end = find(site.server), time.monotonic() + site.longest_request + PATIENCE
+    while any(adapter.accepting(site, slot) for slot in SLOTS) and time.monotonic() < end:
+        time.sleep(0.05)
     parent, uid = processes.parent_pid(find(site.server).pidfile(site)), _uid(layout, site)
     pids = slot_pids(layout, site) if parent and uid is not None else set()
     if pids and uid is not None:

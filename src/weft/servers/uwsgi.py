@@ -23,7 +23,9 @@ EMPEROR = "/etc/uwsgi-emperor/emperor.ini"
 STATS = "/run/uwsgi-emperor.stats"
 PIDFILE = "/run/uwsgi-emperor.pid"
 _INSTALL = "apt-get install -y uwsgi-core uwsgi-emperor uwsgi-plugin-python3"
-_RESTART = "service uwsgi-emperor restart"
+_SERVICE = "/etc/init.d/uwsgi-emperor"
+"""Of both kinds of init: systemd's takes the order over. By `sh`, for run by its own name it does nothing where systemd is not."""
+_RESTART = f"sh {_SERVICE} restart"
 
 
 def wanted(python: str) -> str:
@@ -91,7 +93,7 @@ class Uwsgi:
 
     def start(self, site: Site) -> list[str]:
         if not site.prefix:
-            return ["service", "uwsgi-emperor", "start"]
+            return ["sh", _SERVICE, "start"]
         return [str(CORE), "--ini", self._emperor(site), "--daemonize", f"{site.prefix}/var/log/emperor.log"]
 
     def reload(self, site: Site) -> list[str]:
@@ -100,7 +102,7 @@ class Uwsgi:
 
     def stop(self, site: Site) -> list[str]:
         if not site.prefix:
-            return ["service", "uwsgi-emperor", "stop"]
+            return ["sh", _SERVICE, "stop"]
         return [str(CORE), "--stop", self.pidfile(site)]
 
     def renew(self, site: Site, slot: str) -> dict[str, str]:
@@ -150,7 +152,7 @@ def _emperor_lacks(text: str) -> list[tuple[str, str]]:
     found = []
     if option(text, "uid") not in ("", "root", "0") or option(text, "gid") not in ("", "root", "0"):
         found.append((f"the Emperor gives up root (uid, gid in {EMPEROR}): a vassal could not run as the application's own account",
-                      f"give each other vassal its own uid and gid, then: sed -i -E '/^[ug]id *=/d' {EMPEROR} && {_RESTART}"))
+                      f"give each other vassal its own uid and gid, then: sed -i -E 's/^uid *=.*/umask = 022/; /^gid *=/d' {EMPEROR} && {_RESTART}"))
     for name, value in (("emperor-stats-server", STATS), ("pidfile", PIDFILE)):
         if not option(text, name):
             found.append((f"{EMPEROR} does not say {name}", f"echo '{name} = {value}' >> {EMPEROR} && {_RESTART}"))
