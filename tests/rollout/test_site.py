@@ -56,8 +56,8 @@ def test_a_host_has_its_own_above_the_environments(tmp_path):
     from weft.rollout import environment
     (tmp_path / "deploy").mkdir()
     (tmp_path / "pyproject.toml").write_text('[tool.weft]\nname = "shop"\ncallable = "shop:application"\nartifacts = "store"\n')
-    text = ('hosts = ["web1"]\n[workers]\nprocesses = 2\nthreads = 8\n[settings.shop]\ncolour = "red"\nsize = 1\n[settings.db]\nname = "x"\n'
-            '[[host]]\nname = "web2"\npython = "/usr/bin/python3.12"\n[host.workers]\nprocesses = 9\n[host.site]\nport = 8080\n[host.settings.shop]\ncolour = "blue"\n'
+    text = ('hosts = ["web1"]\npython = "3.11"\n[workers]\nprocesses = 2\nthreads = 8\n[settings.shop]\ncolour = "red"\nsize = 1\n[settings.db]\nname = "x"\n'
+            '[[host]]\nname = "web2"\npython = "3.12"\n[host.workers]\nprocesses = 9\n[host.site]\nport = 8080\n[host.settings.shop]\ncolour = "blue"\n'
             '[[host]]\nname = "web3"\n')
     (tmp_path / "deploy/live.toml").write_text(text)
     env = environment.load(tmp_path)
@@ -65,10 +65,10 @@ def test_a_host_has_its_own_above_the_environments(tmp_path):
     assert one == three == env.site and list(env.sites) == ["web2"]
     assert (two["processes"], two["threads"], two["port"], two["python"]) == (9, 8, 8080, "/usr/bin/python3.12")
     assert two["settings"] == {"shop": {"colour": "blue", "size": "1"}, "db": {"name": "x"}} and one["settings"]["shop"]["colour"] == "red"
-    assert [env.access.python_of(host) for host in env.hosts] == ["/usr/bin/python3", "/usr/bin/python3.12", "/usr/bin/python3"]
+    assert [env.access.python_of(host) for host in env.hosts] == ["/usr/bin/python3.11", "/usr/bin/python3.12", "/usr/bin/python3.11"]
     job = env.job("status")
     assert [job.request_of(name)["site"]["processes"] for name in env.hosts.names] == [2, 9, 2]
-    for wrong, says in (("port = 8080", "live.toml:10: site.port"), ('python = "/usr/bin/python3.12"', "live.toml:10: python")):
+    for wrong, says in (("port = 8080", "live.toml:11: site.port"), ('python = "3.12"', "live.toml:11: python")):
         (tmp_path / "deploy/live.toml").write_text(text.replace(wrong, {"port = 8080": "port = 99999"}.get(wrong, 'python = "python3"')))
         with pytest.raises(UsageError, match=says):
             environment.load(tmp_path)

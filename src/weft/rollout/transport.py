@@ -14,6 +14,7 @@ from weft.errors import UsageError
 from weft.rollout import hostkeys
 from weft.rollout.access import ENGINE, Access, Channel
 from weft.rollout.inventory import Host
+from weft.rollout.site import interpreter
 
 def access(env: Layer, root: Path, config: Any = None, again: str = "") -> Access:
     """What an environment says about reaching its hosts. Raises UsageError with file and line."""
@@ -25,7 +26,7 @@ def access(env: Layer, root: Path, config: Any = None, again: str = "") -> Acces
     if env["transport"] != "local" and env["prefix"]:
         raise env.wrong("prefix", 'only transport = "local" has a prefix', "remove it")
     return Access(
-        kind=env["transport"], python=env["python"], user=env["user"],
+        kind=env["transport"], python=interpreter(env["python"]), user=env["user"],
         identity=str(root / Path(identity).expanduser()) if identity else "",
         known_hosts=(root / Path(env["known_hosts"]).expanduser(), hostkeys.USER, hostkeys.SYSTEM),
         connect_timeout=(config.connect_kwargs.get("timeout") if config is not None else 0) or env["connect_timeout"],
