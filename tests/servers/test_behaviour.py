@@ -21,7 +21,11 @@ BROKEN = "import os\nif not os.environ.get('WEFT_CHECK_GENERATION'): raise KeyEr
 
 
 class Life(HostUnderPrefix):
-    """An application's host, with a page that takes 3 s."""
+    """An application's host, with a page that takes 3 s. Its limits are for a machine that is starved."""
+
+    def __init__(self, *words):
+        super().__init__(*words)
+        self.site.update(confirm=180, health={**self.site["health"], "timeout": 120})
 
     def good(self, version):
         code, last = self.deploy(*self.release(version, inside=SLOW))
@@ -51,7 +55,7 @@ def named(word):
     return found
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=180):
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.05)
