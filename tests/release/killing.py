@@ -1,8 +1,4 @@
-"""Kill a release at its Nth act, or at a moment, and look at what is left. The sweeps of tests and bench share this.
-
-An act is an audit event of the interpreter (a program started, a file opened for writing, renamed, made, removed), a program that
-changes something and has just begun, and a command to Mercurial's server, before it is sent and while it is carried out. So the pipeline
-has no fail point of its own, and no act can be forgotten.
+"""Kill a release at its Nth act (see act.py), or at a moment, and look at what is left. The sweeps of tests and bench share this.
 
 The releases are forked from one process that has imported everything (`Nursery`), which saves each of them the start of an interpreter.
 """
@@ -20,12 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests import factory
-from tests.release import memory
+from tests.release import act
 from tests.release.vcs_world import finished, no_residue, nothing_half_done, pushed
 
-_ACTS = {"subprocess.Popen", "os.fork", "os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.chmod", "os.symlink", "os.link", "os.truncate",
-         "shutil.copyfile", "shutil.rmtree", "fcntl.flock"}
-_REMOVALS = {"os.remove", "os.rmdir"}
 _CHANGING = {"clone", "checkout", "commit", "tag", "fetch", "push", "update-ref", "merge", "read-tree", "checkout-index",
              "update", "archive", "pull", "bookmark", "recover"}
 _LIMIT = 900
@@ -34,38 +27,15 @@ _STRIDE = 8
 """How many removals of one scratch directory lie between two kills."""
 
 
-def _is_act(event, words):
-    """Whether an audit event may change something; what goes to a device does not."""
-    if event == "open":
-        device = str(words[0]).startswith("/dev/") and not str(words[0]).startswith(f"{memory.MOUNT}/")
-        return isinstance(words[2], int) and words[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and not device
-    return event in _ACTS
-
-
-class _Count:
-    """Dies at one of the acts (-1: at none)."""
-
-    def __init__(self, at):
-        self.at, self.acts, self.on = at, [], True
-        self.pid = os.getpid()
-
-    def __call__(self, event):
-        if not self.on or os.getpid() != self.pid:
-            return
-        self.acts.append(" ".join(event.split()))
-        if len(self.acts) - 1 == self.at:
-            os.kill(self.pid, signal.SIGKILL)
-
-
 def dies_removing(root, at):
     """In the child: release 1.1.4, killed before removal number `at` of its scratch directory."""
     from weft.release import pipeline
-    count = _Count(at)
+    count = act.Count(at)
     count.removing = False
 
     def hook(event, words):
         count.removing |= event == "shutil.rmtree" and Path(str(words[0])).name.startswith("scratch-")
-        if count.removing and event in _REMOVALS:
+        if count.removing and event in act.REMOVALS:
             count(event)
     project = pipeline.open_project(Path(root))
     sys.addaudithook(hook)
@@ -76,7 +46,7 @@ def dies_removing(root, at):
 def die(root, at):
     """In the child: release 1.1.4, killed before act number `at`; the acts, one a line."""
     from weft.release import hgserver, pipeline
-    count = _Count(at)
+    count = act.Count(at)
     communicate, said, answer = subprocess.Popen.communicate, hgserver.Server._said, hgserver.Server._answer
 
     def running(self, *words, **named):
@@ -94,7 +64,7 @@ def die(root, at):
         return answer(self, deadline)
     subprocess.Popen.communicate, hgserver.Server._said, hgserver.Server._answer = running, ordered, carried_out
     project = pipeline.open_project(Path(root))
-    sys.addaudithook(lambda event, words: count(event) if _is_act(event, words) else None)
+    sys.addaudithook(lambda event, words: count(event) if act.is_act(event, words) else None)
     pipeline.release(project, pipeline.Wish("1.1.4"), factory.date(2024, 5, 6), factory.Quiet(), lambda proposal: None)
     count.on = False
     print("\n".join(count.acts), flush=True)
@@ -185,7 +155,7 @@ def template(place, vcs, nursery, **words):
         code, said = nursery.end(nursery.start("die", copied))
         seconds = time.monotonic() - start
         acts = said.splitlines()
-        assert code == 0 and acts[0] in ("fcntl.flock", "os.mkdir"), said
+        assert code == 0 and act.event(acts[0]) in ("fcntl.flock", "os.mkdir"), said
         finished(copied)
         shutil.rmtree(place / "counted")
     return made, acts, seconds
@@ -233,17 +203,11 @@ def _together(made, patience=30):
             time.sleep(0.2)
 
 
-def parted(acts):
-    """(the numbers of all acts but those, of the removals of the scratch directory at the end of a release that is done)."""
-    last = max(at for at, event in enumerate(acts[:-1]) if event not in _REMOVALS)
-    return [*range(last + 1), len(acts) - 1], range(last + 1, len(acts) - 1)
-
-
 def while_removing(nursery, made, place, acts):
     """A release that is done is killed before the first removal of its scratch directory, the same command after some more of them,
     and so on until there is nothing left to remove. How many kills that took."""
     copied = copy(made, place)
-    kills, code, said = 0, *nursery.end(nursery.start("die", copied, parted(acts)[1][0]))
+    kills, code, said = 0, *nursery.end(nursery.start("die", copied, act.parted(acts)[1][0]))
     while code == -signal.SIGKILL:
         kills += 1
         assert nothing_half_done(copied) == (True, True) and kills <= len(acts)
