@@ -91,7 +91,7 @@ def child(said, out, engine):
     try:
         os.setsid()
         payload = json.dumps(said["request"]).encode() + b"\n" + b"".join(bytes.fromhex(b) for b in said["blobs"])
-        sys.stdin = io.TextIOWrapper(io.BytesIO(payload))
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(payload)))
         sys.stdout = os.fdopen(os.dup(out), "w")
         sys.argv = ["weft-host"]
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -68,6 +68,24 @@ def test_one_that_has_ended_is_not_taken():
     assert channel is connection.opened[1] and not started
 
 
+def test_one_whose_engine_waits_is_taken_first_and_only_once():
+    connection = Connection()
+    ahead = Sessions(connection, 5)
+    ahead.prepare()
+    first, second = Channel(), Channel()
+    ahead.keep(first)
+    ahead.keep(second)
+    assert second.closed and ahead.take() == (first, True) and ahead.take() == (connection.opened[0], False)
+    ahead.keep(first)
+    first.eof_received = True
+    assert ahead.take() == (connection.opened[1], False) and first.closed
+    last, late = Channel(), Channel()
+    ahead.keep(last)
+    ahead.close()
+    ahead.keep(late)
+    assert last.closed and late.closed
+
+
 def test_a_host_with_one_session_a_connection_is_asked_again(monkeypatch):
     monkeypatch.setattr(sessions, "AGAIN", 0.0)
     connection = Connection(refused=2)

@@ -213,12 +213,14 @@ def test_a_peer_that_falls_silent_is_noticed(reach):
 
 
 def test_a_peer_that_fell_silent_between_two_requests_is_noticed(reach):
-    """The session of the second request is open already, so that nothing has asked the peer for a while when its engine is to be started."""
+    """A session was opened ahead, so that nothing has asked the peer for a while when its engine is to be started."""
     host, access = reach()
     channel = transport.open(host, dataclasses.replace(access, connect_timeout=2))
     mine = channel.connection.transport.sock.getsockname()[1]
     try:
         observe(channel)
+        channel._sessions.take()[0].close()
+        channel._sessions.prepare()
         ahead = channel._sessions.take()
         channel._sessions.take = lambda: ahead
         os.kill(_sshd_of(mine), signal.SIGSTOP)
@@ -228,6 +230,26 @@ def test_a_peer_that_fell_silent_between_two_requests_is_noticed(reach):
         channel.close()
         _kill_stopped()
     assert ahead[1] is False and caught.value.message == "web1: the connection was lost: no sign of life for 2 s"
+
+
+def test_one_engine_answers_request_after_request(fleet, reach):
+    """Until an answer is an error, or the engine has ended meanwhile."""
+    channel = transport.open(*reach())
+    try:
+        observe(channel)
+        engine = channel._sessions._kept
+        fleet.order("web1", {"verb": "observe", "error": {"error": "refused", "message": "no"}})
+        with pytest.raises(Refused):
+            observe(channel)
+        assert engine.closed and channel._sessions._kept is None
+        observe(channel)
+        ended = channel._sessions._kept
+        ended.shutdown_write()
+        ended.recv_exit_status()
+        assert observe(channel)["faults"] == [] and ended.closed
+    finally:
+        channel.close()
+    assert channel._sessions._kept is None
 
 
 def _sshd_of(port):

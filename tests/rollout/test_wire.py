@@ -131,6 +131,16 @@ def test_a_file_that_cannot_be_read_is_told_after_the_input_has_ended():
         feeder.check()
 
 
+def test_the_input_stays_open_for_another_request_unless_it_ended_short():
+    def broken():
+        raise OSError("gone")
+        yield
+    for files, ends in (([io.BytesIO(b"a")], []), (broken(), [True])):
+        ended = []
+        feeder = Feeder(lambda block: None, lambda: ended.append(True), b"first\n", files, open=True)
+        assert feeder.written() is not bool(ends) and ended == ends
+
+
 def test_an_engine_that_stops_reading_is_no_error():
     def write(block):
         raise BrokenPipeError

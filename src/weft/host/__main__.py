@@ -1,4 +1,4 @@
-"""weft-host: one request on standard input, events and one answer on standard output."""
+"""weft-host: requests on standard input, events and one answer to each on standard output."""
 
 from __future__ import annotations
 
@@ -67,6 +67,29 @@ def _dispatch(words: list[str]) -> dict[str, Any]:
 
 
 def _serve(prefix: str, setting_up: bool) -> dict[str, Any]:
+    """The answer to the only request, or, once there are no more, no return. One process for the phases of a rollout: its start costs a host
+    more than most of them do. Between two of them it holds nothing, and an error is the last answer."""
+    if setting_up:
+        return _answer(prefix, True)
+    program = _program()
+    while True:
+        say({"result": _answer(prefix), "more": True})
+        if not sys.stdin.buffer.peek(1):
+            sys.exit(0)
+        if _program() != program:  # what it would import from now on is another engine's
+            raise Refused("this host's engine was replaced after the last request", "run the same command again")
+
+
+def _program() -> tuple[int, ...]:
+    """What tells the file that this engine was started from from one that was put in its place."""
+    try:
+        seen = os.stat(sys.argv[0])
+    except OSError:
+        return ()
+    return seen.st_dev, seen.st_ino, seen.st_mtime_ns
+
+
+def _answer(prefix: str, setting_up: bool = False) -> dict[str, Any]:
     request = read(sys.stdin.buffer, prefix, setting_up)
     if not prefix and os.geteuid() != 0:
         raise Refused("the engine needs root on a host", "call it through sudo, or give it a --prefix of your own")

@@ -1,4 +1,4 @@
-"""The sessions of one SSH connection, each opened before it is needed: that round trip passes while the host works on the request before."""
+"""The sessions of one SSH connection: one that is opened before it is needed, or the one whose engine waits for another request."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Sessions:
     def __init__(self, connection: Any, timeout: float):
         self._connection, self._timeout = connection, timeout
         self._spare: Spare | None = None
+        self._kept: Any = None
         self._closed = False
         self._mutex = threading.Lock()
 
@@ -32,11 +33,23 @@ class Sessions:
     def take(self) -> tuple[Any, bool]:
         """An open one, and whether a command was started in it. Raises what paramiko raises where none is to be had."""
         with self._mutex:
+            kept, self._kept = self._kept, None
+        if kept is not None:
+            if _lives(kept):
+                return kept, True
+            kept.close()
+        with self._mutex:
             spare, self._spare = self._spare, None
         channel, started = spare and spare.take() or (None, False)
-        if channel is not None and not (channel.closed or channel.eof_received or channel.exit_status_ready()):
-            return channel, started
-        return self._opened(), False
+        return (channel, started) if channel is not None and _lives(channel) else (self._opened(), False)
+
+    def keep(self, channel: Any) -> None:
+        """One whose engine waits for another request, for the next `take`."""
+        with self._mutex:
+            if self._kept is None and not self._closed:
+                self._kept = channel
+                return
+        channel.close()
 
     def start(self, channel: Any, command: str) -> None:
         """In an open one. Raises socket.timeout where nobody answers: paramiko itself would wait for ever, and a session that was opened
@@ -56,8 +69,11 @@ class Sessions:
     def close(self) -> None:
         with self._mutex:
             spare, self._spare, self._closed = self._spare, None, True
+            kept, self._kept = self._kept, None
         if spare:
             spare.drop()
+        if kept is not None:
+            kept.close()
 
     def _made(self, command: str) -> tuple[Any, bool]:
         channel = self._opened()
@@ -75,3 +91,7 @@ class Sessions:
                 if time.monotonic() > end or self._closed:
                     raise
                 time.sleep(AGAIN)
+
+
+def _lives(channel: Any) -> bool:
+    return not (channel.closed or channel.eof_received or channel.exit_status_ready())

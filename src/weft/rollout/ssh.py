@@ -30,7 +30,7 @@ _gateways = Gateways()
 
 
 class SSHChannel:
-    """One connection, kept open until `close`; one exec at a time, and the session of the next one is opened meanwhile."""
+    """One connection, kept open until `close`, with the engine that has answered the last request and waits for the next."""
 
     def __init__(self, host: Host, access: Access):
         self.host, self.access = host, access
@@ -48,20 +48,20 @@ class SSHChannel:
         setup = request.get("verb") == "setup"
         answer = Answer(self.host.name, on_event)
         channel, started = self._session()
+        stays = False
         try:
             if not started:
                 self._sessions.start(channel, self._boot() if setup else self.access.command)
-            if not setup:
-                self._sessions.prepare()
             before = [BytesIO(self._luggage())] if setup else []
             feeder = Feeder(lambda block: _send(channel, block), channel.shutdown_write, b"",
-                            chain(before, [BytesIO(line(request))], files))
+                            chain(before, [BytesIO(line(request))], files), open=not setup)
             self._listen(channel, answer, time.monotonic() + limit)
+            stays = answer.more and feeder.written()
             exit = channel.recv_exit_status() if channel.exit_status_ready() else None
         except (socket.error, EOFError, _ssh_error()) as error:
             raise OutcomeUnknown(f"{self.host.name}: the connection was lost: {error}", "fab status") from None
         finally:
-            channel.close()
+            self._sessions.keep(channel) if stays else channel.close()
         feeder.check()
         return answer.result(exit, self.user, setup)
 

@@ -39,6 +39,7 @@ class Answer:
         self.host, self.on_event = host, on_event
         self.said: dict[str, Any] | None = None
         self.started = False
+        self.more = False  # whether the engine waits for another request
         self.noise, self._rest, self._complaint = "", b"", b""
 
     def feed(self, block: bytes) -> None:
@@ -69,7 +70,7 @@ class Answer:
             if self.on_event:
                 self.on_event(said)
         else:
-            self.said = said
+            self.said, self.more = said, said.get("more") is True
 
     def result(self, exit: int | None, user: str = "", setup: bool = False) -> dict[str, Any]:
         """What the engine answered, or raise what it (or whatever stood in its place) reported.
@@ -129,13 +130,15 @@ class Feeder(threading.Thread):
     """Writes a request and the files behind it, so that reading the answer never waits for the writing.
 
     A write that fails is no error: the engine has answered early or is gone, and the answer tells. A file that cannot be
-    read is kept as `unreadable`; the input then ends short, which the engine refuses.
+    read is kept as `unreadable`; the input then ends short, which the engine refuses.  open: the input is left open once all is written,
+    for another request.
     """
 
     def __init__(self, write: Callable[[bytes], Any], finish: Callable[[], Any], first: bytes,
-                 files: Iterable[BinaryIO]):
+                 files: Iterable[BinaryIO], open: bool = False):
         super().__init__(daemon=True, name="weft-feeder")
-        self._write, self._finish, self._first, self._files = write, finish, first, files
+        self._write, self._finish, self._first, self._files, self._open = write, finish, first, files, open
+        self.whole = False
         self.unreadable: Exception | None = None
         self.start()
 
@@ -144,13 +147,18 @@ class Feeder(threading.Thread):
             self._write(self._first)
             for block in self._blocks():
                 self._write(block)
+            self.whole = self.unreadable is None
         except (OSError, EOFError, ValueError):
             pass
         finally:
-            try:
-                self._finish()
-            except (OSError, EOFError, ValueError):
-                pass
+            if not (self.whole and self._open):
+                self._end()
+
+    def _end(self) -> None:
+        try:
+            self._finish()
+        except (OSError, EOFError, ValueError):
+            pass
 
     def _blocks(self) -> Iterable[bytes]:
         try:
@@ -162,6 +170,11 @@ class Feeder(threading.Thread):
             raise
         except Exception as error:
             self.unreadable = error
+
+    def written(self) -> bool:
+        """Whether all was written, which who has answered to all has read."""
+        self.join(1.0)
+        return self.whole
 
     def check(self) -> None:
         """Raise for a file that could not be read."""

@@ -274,19 +274,25 @@ class FakeEngine(Talk, Migrates):
 
 
 def main(argv: list[str]) -> int:
-    prefix, started = Path(argv[argv.index("--prefix") + 1]), time.time()
+    prefix = Path(argv[argv.index("--prefix") + 1])
+    while not (code := answer(prefix)) and "--setup" not in argv and sys.stdin.buffer.peek(1):
+        pass
+    return code
 
+
+def answer(prefix: Path) -> int:
+    """The exit code for one request; after an answer without an error another may follow."""
     def say(said: dict[str, Any]) -> None:
         print(json.dumps(said), flush=True)
 
-    engine, code = FakeEngine(prefix, sys.stdin.buffer, say), 0
+    engine, code, started = FakeEngine(prefix, sys.stdin.buffer, say), 0, time.time()
     try:
-        say({"result": engine.run()})
+        last: dict[str, Any] = {"result": engine.run(), "more": True}
     except WeftError as error:
-        say({"error": error.to_json()})
-        code = error.code
+        last, code = {"error": error.to_json()}, error.code
     with (prefix / "log").open("a") as log:
         log.write(json.dumps([engine.request.get("verb"), started, time.time()]) + "\n")
+    say(last)
     return code
 
 
