@@ -107,6 +107,14 @@ def test_processes_that_have_ended_are_known_by_what_the_server_said_of_them(tmp
     assert mine.take(HEAD.format(second=1, module="wsgi", pid=78) + "theirs") is None
 
 
+def test_a_log_of_the_applications_own_is_told_whole_by_the_times_of_its_pieces():
+    """Its last end has no time, and a piece may begin within a line."""
+    own = logs.Own()
+    said = ["end of what was cut off", "[1795751855] Traceback", "[1795751856] ValueError: one", "two[1795751857] ", "[1795751857] "]
+    assert [(line.at, line.log, line.text) for line in map(own.take, said) if line] == [
+        (1795751855.0, "error", "Traceback"), (1795751856.0, "error", "ValueError: one"), (1795751856.0, "error", "two")]
+
+
 def test_a_reader_that_has_gone_is_noticed():
     here, there = os.pipe()
     assert not logs.gone(there)

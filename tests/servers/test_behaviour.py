@@ -5,6 +5,8 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -12,24 +14,38 @@ import pytest
 
 from tests.host.bench_host import PYTHON, HostUnderPrefix
 from weft import durable
+from weft.host import health
 from weft.servers import find, parse_site
 from weft.testing.load import Load
 
 pytestmark = pytest.mark.slow
-SLOW = 'if environ["PATH_INFO"] == "/slow": __import__("time").sleep(3)'
+PAGES = ('if environ["PATH_INFO"] == "/slow": __import__("time").sleep(3)\n'
+         '    if environ["PATH_INFO"] == "/say": print(f"said by {VERSION}", file=__import__("sys").stderr, flush=True)')
 BROKEN = "import os\nif not os.environ.get('WEFT_CHECK_GENERATION'): raise KeyError('only where it is served')"
 
 
 class Life(HostUnderPrefix):
-    """An application's host, with a page that takes 3 s. Its limits are for a machine that is starved."""
+    """An application's host, with a page that takes 3 s and one that writes to the log. Its limits are for a machine that is starved."""
 
-    def __init__(self, *words):
+    def __init__(self, tools, *words):
+        """tools: where pip is kept with its byte code, which each application would pay for anew."""
         super().__init__(*words)
+        self.tools = tools
         self.site.update(confirm=180, health={**self.site["health"], "timeout": 120})
 
+    def first(self, version):
+        if self.tools.exists():
+            shutil.copytree(self.tools, self.root / "tools", symlinks=True, dirs_exist_ok=True)
+        self.good(version)
+        if not self.tools.exists():
+            shutil.copytree(self.root / "tools", self.tools, symlinks=True)
+
     def good(self, version):
-        code, last = self.deploy(*self.release(version, inside=SLOW))
+        code, last = self.deploy(*self.release(version, inside=PAGES))
         assert code == 0, last
+
+    def said(self):
+        return [event["text"] for event in self.call("logs", lines=1000, errors=True)[2] if event["event"] == "line" and "said by" in event["text"]]
 
     def load(self):
         """With bodies that the application does not read."""
@@ -62,24 +78,50 @@ def until(condition, seconds=180):
     assert condition()
 
 
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory):
+    return tmp_path_factory.mktemp("kept") / "tools"
+
+
 @pytest.fixture(scope="module", params=["express", "uwsgi"])
-def host(request):
-    here = Life(request.param)
+def host(request, tools):
+    here = Life(tools, request.param)
     lacks = find(request.param).missing(parse_site("shop", here.site, str(here.prefix)))
     if lacks:
         here.close()
         pytest.skip(f"{lacks[0][0]}: {lacks[0][1]}")
     try:
         here.ok("setup")
-        here.good("1.0")
+        here.first("1.0")
         yield here
     finally:
         here.close()
 
 
-def test_a_switch_under_load_loses_and_mixes_nothing(host):
-    """Slow requests are in flight all the time."""
-    load = host.load()
+@pytest.fixture(scope="module")
+def neighbour(host):
+    """On the same server, with a name that begins like the host's application's."""
+    return Life(host.tools, host.site["server"], "shop-admin", host)
+
+
+def test_a_neighbour_that_comes_does_not_touch_anybody(host, neighbour):
+    neighbour.ok("setup")
+    until(lambda: all(len(pids) == 2 for pids in host.processes().values()))
+    before = host.processes()
+    neighbour.first("7.0")
+    assert neighbour.version() == "7.0" and host.version() == "1.0" and host.processes() == before
+
+
+def test_the_log_tells_the_applications_own_lines_and_no_others(host, neighbour):
+    for each, own in (host, "said by 1.0"), (neighbour, "said by 7.0"):
+        each.get("/say")
+        until(each.said)
+        assert [line.endswith(own) for line in each.said()] == [True], each.said()
+
+
+def test_a_switch_under_load_loses_and_mixes_nothing(host, neighbour):
+    """Slow requests are in flight all the time, and the neighbour's processes stay."""
+    load, theirs = host.load(), neighbour.processes()
     try:
         until(lambda: load.snapshot()["versions"].get("1.0", 0) > 20)
         host.good("2.0")
@@ -88,6 +130,7 @@ def test_a_switch_under_load_loses_and_mixes_nothing(host):
     finally:
         report = load.stop()
     assert (report.failed, report.mixed) == (0, 0) and set(report.versions) == {"1.0", "2.0"}, report.to_text()
+    assert neighbour.version() == "7.0" and neighbour.processes() == theirs
 
 
 def test_a_connection_that_is_kept_follows_the_one_rename_at_once(host):
@@ -135,23 +178,30 @@ def test_the_links_take_the_site_out_and_bring_it_back(host):
     with pytest.raises(OSError):
         host.get()
     assert [(each["message"].partition(":")[0], each["next"]) for each in host.ok("observe")["faults"]] == [("the site is disabled on this host", "fab enable")]
+    by_hand(find(site.server), site)
     assert host.ok("enable")["did"] and host.version() == "1.0" and host.ok("observe")["faults"] == []
 
 
-def test_a_neighbour_whose_name_begins_alike_is_not_touched(host):
-    other = Life(host.site["server"], "shop-admin", host)
-    other.ok("setup")
-    until(lambda: all(len(pids) == 2 for pids in host.processes().values()))
-    before = host.processes()
-    other.good("7.0")
-    assert other.version() == "7.0" and host.version() == "1.0" and host.processes() == before
-    mine = other.processes()
-    host.good("3.0")
-    assert other.version() == "7.0" and host.version() == "3.0" and other.processes() == mine
-    other.ok("undeploy", purge=True)
-    until(lambda: host.version() == "3.0")
-    assert other.left() == []
-    assert not [pid for pids in mine.values() for pid in pids if Path("/proc", str(pid)).exists()]
+def by_hand(adapter, site):
+    """What the server starts a slot by also runs alone, as the how-to says."""
+    if adapter.name != "uwsgi":
+        return
+    slot = os.path.basename(os.readlink(f"{site.root}/live"))
+    alone = subprocess.Popen(["uwsgi_python3", "--ini", adapter.vassal(site, slot)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: alone.poll() is not None or health.ask(site.doors["ab".index(slot)], site, 5).release)
+        assert alone.poll() is None and health.ask(site.doors["ab".index(slot)], site, 5).release.startswith("1.0-")
+    finally:
+        alone.terminate()
+        alone.wait()
+
+
+def test_a_neighbour_that_goes_leaves_no_trace_and_touches_nobody(host, neighbour):
+    theirs = {pid for found in neighbour.processes().values() for pid in found}
+    neighbour.ok("undeploy", purge=True)
+    until(lambda: host.version() == "1.0")
+    assert neighbour.left() == []
+    assert not [pid for pid in theirs if Path("/proc", str(pid)).exists()]
     until(lambda: not named("shop-admin-"))  # also nobody who would start them again
 
 

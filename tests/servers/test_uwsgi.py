@@ -3,11 +3,15 @@
 import json
 import socket
 import threading
+import types
 from dataclasses import replace
 
 import pytest
 
 from tests.servers.test_contract import site_of
+from weft.errors import Refused
+from weft.host.layout import Layout
+from weft.host.switch import Point
 from weft.servers import uwsgi
 
 DEBIAN = """\
@@ -88,3 +92,30 @@ def test_the_emperors_own_word(machine, tmp_path, said, accepting):
         assert uwsgi.server.accepting(SITE, "a") == accepting
         thread.join()
     assert uwsgi.server.accepting(SITE, "a") == 0.0  # nobody answers
+
+
+@pytest.fixture
+def slots(machine):
+    """An application's place where slot a serves generation 1, made with 3.11, and generation 2 with another Python."""
+    layout = Layout("shop", str(machine))
+    for number, version in (1, "3.11.2"), (2, "3.12.1"):
+        (layout.generation(number) / "release/venv").mkdir(parents=True)
+        (layout.generation(number) / "release/venv/pyvenv.cfg").write_text(f"version = {version}\n")
+    for slot in "ab":
+        layout.slot(slot).mkdir(parents=True)
+    layout.live.symlink_to("slots/a")
+    (layout.slot("a") / "generation").symlink_to("../../generations/1")
+    return layout, replace(SITE, prefix=str(machine), account="nobody")
+
+
+def test_a_release_that_no_plugin_is_for_is_refused_before_its_slot_is_touched(slots, machine):
+    """Such as one to go back to, from before `python` was changed."""
+    layout, site = slots
+    point = Point(types.SimpleNamespace(layout=layout, site=site))
+    with pytest.raises(Refused, match="venv/bin/python needs python312"):
+        point.do("b", 2)
+    assert not (layout.slot("b") / "generation").is_symlink()
+    (machine / "python312_plugin.so").touch()
+    point.do("b", 2)
+    named = [text for slot in "ab" for text in uwsgi.server.renew(site, slot).values()]
+    assert "need-plugin = python311\n" in named[0] and "need-plugin = python312\n" in named[1]

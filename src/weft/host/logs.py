@@ -1,5 +1,5 @@
-"""What the application and its users have said lately: weft's own log of requests, and of the server's error log the lines of this
-application's processes and no other's. Read as root, for the deploying account may read neither; no other file is told, and no secret that is known here."""
+"""What the application and its users have said lately: weft's own log of requests, and of the server's error log, where all sites share it, the lines
+of this application's processes and no other's. Read as root, for the deploying account may read neither; no other file is told, and no secret that is known here."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ MOST = 10_000
 LONGEST = 4_000
 _PAUSE, _SIGN = 0.2, 1.0
 _HEAD = re.compile(r"\[\w{3} (\w{3} +\d+ \d\d:\d\d:\d\d)(?:\.(\d{1,6}))? (\d{4})\] \[(\w*):\w+\] \[pid (\d+)")
+_PIECE = re.compile(r"\[(\d{10})\] ?")
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,23 @@ class Mine:
         return Line(self.last[0], "error", line) if self.last[1] and line else None
 
 
+@dataclass
+class Own:
+    """All of an error log that only this application's processes write. Each piece that they write begins with its time, also within a line."""
+
+    last: float = 0.0
+
+    def learn(self, line: str) -> None:
+        """Nothing has to be known before."""
+
+    def take(self, line: str) -> Line | None:
+        """A line without a time belongs to the one before it; what the looked at end of the file begins with belongs to nothing."""
+        head = _PIECE.match(line)
+        self.last = float(head[1]) if head else self.last
+        text = _PIECE.sub("", line)
+        return Line(self.last, "error", text) if self.last and text else None
+
+
 def _when(head: re.Match[str]) -> float:
     """The server writes its own local time."""
     try:
@@ -152,16 +170,19 @@ class Logs:
     def __init__(self, layout: Layout, site: Site, errors: bool):
         self.layout, self.site, self.errors = layout, site, errors
         self.mine, self.hidden = Mine(layout), secrets.hidden(layout, site, {})
-        self.error = Tail(Path(find(site.server).error_log(site)))
+        paths = dict.fromkeys(Path(find(site.server).error_log(site, slot)) for slot in SLOTS)
+        self.error = [(Tail(path), Own() if layout.root in path.parents else self.mine) for path in paths]
         self.access = [Tail(log.with_name(log.name + end)) for log in layout.traffics for end in ("", ".1", ".2")]
 
     def new(self) -> list[Line]:
-        lines = self.error.read()
-        if lines:
-            self.mine.pids |= slot_pids(self.layout, self.site)
-        for line in lines:
-            self.mine.learn(line)
-        found = [self.mine.take(line) for line in lines]
+        found: list[Line | None] = []
+        for tail, reader in self.error:
+            lines = tail.read()
+            if lines and reader is self.mine:
+                self.mine.pids |= slot_pids(self.layout, self.site)
+            for line in lines:
+                reader.learn(line)
+            found += [reader.take(line) for line in lines]
         found += [request(line, self.errors) for tail in self.access for line in tail.read()]
         return [Line(line.at, line.log, visible(self.hidden.text(line.text))) for line in found if line]
 

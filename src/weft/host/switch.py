@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from typing import Any
 from pathlib import Path
 
@@ -27,7 +28,16 @@ class Point:
         layout = self.work.layout
         if layout.live.resolve() == layout.slot(slot).resolve():
             raise Refused(f"slot {slot} serves users; it is not changed")
+        self._loads(slot, generation)
         durable.link(layout.slot(slot) / "generation", f"../../generations/{generation}")
+
+    def _loads(self, slot: str, generation: int) -> None:
+        """Raises Refused where the server starts each slot by a text of its own and has nothing for the Python that the release was made with."""
+        site, adapter = self.work.site, find(self.work.site.server)
+        own = str(self.work.layout.generation(generation) / "release" / "venv" / "bin" / "python")
+        lacks = adapter.missing(replace(site, python=own)) if adapter.renew(site, slot) else []
+        if lacks:
+            raise Refused(lacks[0][0], lacks[0][1])
 
     def undo(self, slot: str, generation: int) -> None:
         """The idle slot may hold anything; the next deploy points it elsewhere."""

@@ -34,6 +34,11 @@ def wanted(python: str) -> str:
     return f"python{found[1]}{found[2]}" if found else ""
 
 
+def interpreter(site: Site, slot: str) -> str:
+    """Of the release that a slot holds: it was made with the `python` of its day, which need not be that of now."""
+    return f"{site.root}/slots/{slot}/generation/release/venv/bin/python"
+
+
 def plugins() -> list[str]:
     """The Python plugins that are installed, such as python311."""
     return sorted(path.name[:-len("_plugin.so")] for path in PLUGINS.glob("python3?*_plugin.so"))
@@ -209,8 +214,7 @@ def _slot(site: Site, slot: str) -> str:
 # Written by weft for {site.app}, slot {slot}; `fab setup` writes it again, and a deploy only renews its time. By hand: uwsgi_python3 --ini THIS
 [uwsgi]
 strict = true
-need-plugin = {wanted(site.python) or 'python3'}
-need-plugin = logfile
+{_plugin(site, slot)}need-plugin = logfile
 need-plugin = router_rewrite
 master = true
 no-orphans = true
@@ -234,6 +238,12 @@ reload-mercy = {slow}
 {_asked(site, slot)}"""
 
 
+def _plugin(site: Site, slot: str) -> str:
+    """Run by hand as uwsgi_python3 it has the plugin before it reads this, and does not load it twice."""
+    name = wanted(interpreter(site, slot)) or wanted(site.python) or "python3"
+    return f"if-not-plugin = python\nneed-plugin = {name}\nendif =\n"
+
+
 def _asked(site: Site, slot: str) -> str:
     """How a slot is reached, and what it notes of that."""
     run, port = f"{site.root}/run/uwsgi", site.doors[SLOTS.index(slot)]
@@ -253,6 +263,8 @@ route-if = regexp:${{REMOTE_ADDR}}/${{HTTP_USER_AGENT}};^127\\.[.0-9]+/weft$ don
 req-logger = file:logfile={run}/traffic-{slot},maxsize=1048576,backupname={run}/traffic-{slot}.1
 logformat = %(tmsecs) %(status) {site.app}-{slot} %(micros)
 logger = file:logfile={run}/error-{slot}.log,maxsize=10485760,backupname={run}/error-{slot}.log.1
+# Each piece that somebody writes begins with its time, by which `fab logs` sorts it.
+log-encoder = format [${{unix}}] ${{msgnl}}
 """
 
 
