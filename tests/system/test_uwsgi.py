@@ -27,6 +27,11 @@ def test_an_application_under_debians_emperor(tmp_path):
         for command in (each.strip() for each in refused.partition("next: ")[2].splitlines()[0].split(" ; ")):
             host.run(["sh", "-c", command.partition("then: ")[2] or command])
         shop.fab("setup", "--as", "root")
+        plugins = "/usr/lib/uwsgi/plugins"
+        host.run(["mv", f"{plugins}/python311_plugin.so", f"{plugins}/python312_plugin.so"])
+        lacks = shop.fab("doctor", code=3)
+        assert f"uWSGI 2.0.21-debian has the plugins python312 in {plugins}, /usr/bin/python3.11 needs python311" in lacks and "install -y uwsgi-plugin-python3" in lacks
+        host.run(["mv", f"{plugins}/python312_plugin.so", f"{plugins}/python311_plugin.so"])
         shop.fab("deploy", "--version", "1.0")
         load = shop.load(host, "/", "--clients", "4", "--rate", "60", "--version-json", "version")
         try:
@@ -36,6 +41,7 @@ def test_an_application_under_debians_emperor(tmp_path):
         assert (report["failed"], report["mixed"]) == (0, 0) and set(report["versions"]) == {"1.0", "1.1"}, report["failures"]
         owners = {line.split()[0] for line in host.run(["ps", "-eo", "user:32,args"]).stdout.splitlines() if "shop-" in line and ".ini" in line}
         assert owners == {"shop"}
+        assert "spawned uWSGI worker" in shop.fab("logs", "--lines", "1000")
         shop.fab("disable")
         assert shop.served() == {"web1": ""} and "the site is disabled on this host" in shop.fab("deploy", "--version", "1.0", code=3)
         shop.fab("enable")

@@ -121,7 +121,7 @@ def host_faults(layout: Layout, site: Site, state: HostState) -> list[Fault]:
     if changed and all(each.endswith("(not enabled)") for each in changed):
         found.append(Fault(f"the site is disabled on this host: {', '.join(changed)}", "fab enable"))
     elif changed:
-        found.append(Fault(f"the site on the host is not what the environment says: {', '.join(changed)}", setup))
+        found.append(Fault(f"the site on the host is not what this weft writes for the environment: {', '.join(changed)}", setup))
     if not processes.parent_pid(adapter.pidfile(site)):
         found.append(Fault("the server does not run", f"start it: {' '.join(adapter.start(site))}"))
     found += [Fault(f"{each}; a deploy would hide the edit",

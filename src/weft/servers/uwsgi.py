@@ -143,7 +143,7 @@ class Uwsgi:
         if name not in found:
             has = f"has the plugins {', '.join(found)}" if found else "has no Python plugin"
             return [(f"{core} {has} in {PLUGINS}, {site.python} needs {name or 'one whose version can be told'}",
-                     f"{_INSTALL}, or set `python` in deploy/NAME.toml to one that a plugin is for")]
+                     f"apt-get install -y uwsgi-plugin-python3, or set `python` in deploy/NAME.toml to one that a plugin is for")]
         lacks = [each for each in NEEDED if not (PLUGINS / f"{each}_plugin.so").exists()]
         if lacks:
             return [(f"{core} lacks the plugins {', '.join(lacks)} in {PLUGINS}", "apt-get install -y uwsgi-core")]
@@ -153,7 +153,7 @@ class Uwsgi:
 def _emperor_lacks(text: str) -> list[tuple[str, str]]:
     """What Debian's Emperor must be told: it gives root up before it starts a vassal, and does not say what its vassals do."""
     if not text:
-        return [("the Emperor of uWSGI is not installed", _INSTALL)]
+        return [("the Emperor of uWSGI is not installed", "apt-get install -y uwsgi-emperor")]
     found = []
     if option(text, "uid") not in ("", "root", "0") or option(text, "gid") not in ("", "root", "0"):
         found.append((f"the Emperor gives up root (uid, gid in {EMPEROR}): a vassal could not run as the application's own account",
