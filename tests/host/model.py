@@ -11,6 +11,9 @@ CODES = {0, 2, 3, 4, 5, 6, 130, 143}
 #: Good releases that stay installed, at the least.
 KEEP = 5
 TRIAL = 600
+#: Seconds without an order under the fleet's lock after which what is held for it goes back.
+STALE = 60
+ORDERS = ("stage", "activate", "rollback", "confirm", "hold", "revert")
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,14 @@ class Generation:
 
 @dataclass(frozen=True)
 class Trial:
-    """was: the status that its generation had before. deadline on the host's clock, which is the one of a boot."""
+    """was: the status that its generation had before. deadline on the host's clock, which is the one of a boot. held: it goes by the fleet's lock instead."""
 
     generation: int
     previous: int
     was: str
     deadline: float
     boot: str
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Confirmed:
 @dataclass
 class Host:
     """installed, cached: versions; the latter can be installed again without an operator. edited: generation -> what its settings were made
-    by hand. by_hand: all that they ever were, which a process may still hold. kept_edit: what a drop-in says, over every release. colours: the settings that releases come with."""
+    by hand. by_hand: all that they ever were, which a process may still hold. kept_edit: what a drop-in says, over every release. colours: the settings that releases come with.
+    beat: when the fleet's lock was last heard of."""
 
     colours: dict = field(repr=False)
     generations: dict = field(default_factory=lambda: {0: Generation("", status="good")})
@@ -60,6 +65,7 @@ class Host:
     kept_edit: str = ""
     by_hand: dict = field(default_factory=dict)
     clock: float = 0.0
+    beat: float = 0.0
     boot: str = "first"
 
     def copy(self):
@@ -72,6 +78,7 @@ class Host:
         if verb == "status":
             return 0
         self.settle()
+        self.beat = self.clock if verb in ORDERS else self.beat
         return getattr(self, verb.replace("-", "_"))(*words)
 
     # -- what users, operators and the disk are to see ---------------------------------------------------------------------------
@@ -82,7 +89,7 @@ class Host:
 
     def seen(self):
         """What a host is compared by."""
-        return {"live": self.live, "trial": self.trial.generation if self.trial else None,
+        return {"live": self.live, "trial": (self.trial.generation, self.trial.held) if self.trial else None,
                 "generations": {n: (g.version, g.status) for n, g in self.generations.items()}}
 
     def good(self, version=None):
@@ -189,6 +196,13 @@ class Host:
             self.confirmed(number)
         return 0
 
+    def hold(self, number):
+        """As a confirmation, but for as long as the lock is alive."""
+        if number == self.live and number and self.trial:
+            self.trial = replace(self.trial, held=True)
+            return 0
+        return self.confirm(number)
+
     def confirmed(self, number):
         self.mark(number, "good")
         self.last, self.trial = Confirmed(number, self.trial.previous, self.trial.was), None
@@ -227,11 +241,15 @@ class Host:
 
     def settle(self):
         """Whatever comes next on a host sees first to a trial that is over."""
-        if self.trial and (self.trial.boot != self.boot or self.clock >= self.trial.deadline):
-            self.go_back()
+        if not self.trial:
+            return
+        ends = self.beat + STALE if self.trial.held else self.trial.deadline
+        if self.trial.boot != self.boot or self.clock >= ends:
+            self.go_back(unheard=self.trial.held and self.trial.boot == self.boot)
 
-    def go_back(self):
-        self.mark(self.trial.generation, "good" if self.trial.was == "good" else "bad")
+    def go_back(self, unheard=False):
+        """unheard: nobody has said that the release was at fault."""
+        self.mark(self.trial.generation, "good" if self.trial.was == "good" else "staged" if unheard else "bad")
         self.live, self.trial = self.trial.previous, None
 
     def mark(self, number, status):

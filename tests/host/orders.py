@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 from tests.host.light_host import make_release
-from tests.host.model import CODES, Host
+from tests.host.model import CODES, ORDERS, Host
 from tests.host.zygote import Zygote
 from weft.host import fingerprint
 
@@ -20,9 +20,10 @@ def fresh():
 
 
 class Operator:
-    """Somebody with an engine of his own, so that two can give orders at once."""
+    """Somebody with an engine of his own, so that two can give orders at once. lock: the fleet's, under which all are given."""
 
     def __init__(self, host, name):
+        self.lock = None
         self.host, self.by, self.zygote = host, f"{name}@{socket.gethostname()}", Zygote({"SUDO_USER": name})
 
     def give(self, order, model, **fault):
@@ -36,7 +37,8 @@ class Operator:
         if verb in ("status", "recover", "keep-edit"):
             return self.zygote.start([*argv, verb, "shop", "--json"], **fault)
         said, blobs = getattr(self, verb)(*words)
-        self.zygote.start(argv, {"protocol": 1, "verb": verb, "app": "shop", "by": self.by, "site": self.host.site, **said}, blobs, **fault)
+        said = {**said, **({"lock": self.lock} if self.lock and verb in ORDERS else {})}
+        self.zygote.start(argv, {"protocol": 1, "verb": "confirm" if verb == "hold" else verb, "app": "shop", "by": self.by, "site": self.host.site, **said}, blobs, **fault)
 
     def finish(self):
         done = self.zygote.finish()
@@ -65,6 +67,9 @@ class Operator:
 
     revert = confirm
 
+    def hold(self, generation):
+        return {"generation": generation, "hold": True}, ()
+
     def observe(self, version=""):
         return {"release": RELEASES[version][0].to_json()} if version else {}, ()
 
@@ -74,9 +79,14 @@ class Operator:
 
 def on_disk(host):
     """As `Host.seen` of the model has it."""
-    trial = host.state / "trial.json"
-    return {"live": host.live(), "trial": json.loads(trial.read_text())["generation"] if trial.exists() else None,
+    trial = json.loads((host.state / "trial.json").read_text()) if (host.state / "trial.json").exists() else {}
+    return {"live": host.live(), "trial": (trial["generation"], "held" in trial) if trial else None,
             "generations": {n: (NAMES.get(r["release"], ""), r["status"]) for n, r in host.records().items()}}
+
+
+def beats(host):
+    """When the fleet's lock was taken here, and when it was last heard of."""
+    return [json.loads(path.read_text())["at"] if path.exists() else 0 for path in (host.state / "fleet-lock.json", host.state / "fleet-beat.json")]
 
 
 def alike(host, model, disk):

@@ -19,8 +19,10 @@ from weft.host.layout import Layout
 pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("WEFT_EXAMPLES", "40"))
 STEPS = 14
-LONG = 100_000
-MUTATING = ("stage", "activate", "confirm", "revert", "rollback", "rollback to", "keep-edit", "recover")
+SHORT, LONG = 35, 100_000
+"""Seconds that pass: once, a lock is alive with much to spare; twice, it is not."""
+LOCK = {"number": 1, "token": "1f" * 8, "why": "histories"}
+MUTATING = ("stage", "activate", "confirm", "hold", "revert", "rollback", "rollback to", "keep-edit", "recover")
 picks, versions = some.integers(0, 20), some.sampled_from(VERSIONS)
 
 
@@ -44,7 +46,7 @@ class History(RuleBasedStateMachine):
         model = self.model
         base = model.live if base is None else base
         numbers = sorted(model.generations, reverse=True)
-        return {"stage": ("stage", version, base), "activate": ("activate", numbers[pick % len(numbers)], base), "confirm": ("confirm", model.live),
+        return {"stage": ("stage", version, base), "activate": ("activate", numbers[pick % len(numbers)], base), "confirm": ("confirm", model.live), "hold": ("hold", model.live),
                 "revert": ("revert", model.live), "rollback": ("rollback", "", base), "rollback to": ("rollback", version, base)}.get(kind, (kind,))
 
     def gives(self, order):
@@ -69,7 +71,7 @@ class History(RuleBasedStateMachine):
     def one_order(self, kind, version, pick):
         self.gives(self.order(kind, version, pick))
 
-    @rule(version=versions, end=some.sampled_from(["confirm", "confirm", "confirm", "revert", "none"]))
+    @rule(version=versions, end=some.sampled_from(["confirm", "confirm", "confirm", "hold", "hold", "revert", "none"]))
     def a_deploy(self, version, end):
         staged = self.gives(("stage", version, self.model.live))
         if staged["code"] == 0:
@@ -100,7 +102,7 @@ class History(RuleBasedStateMachine):
     def a_kill(self, kind, version, pick, at, mode, again):
         """At any mutating call; the recovery may be killed too. The one after it needs no hands."""
         order = self.order(kind, version, pick)
-        halts = self.model.cut_short(order)
+        halts, beats = self.model.cut_short(order), orders.beats(self.host)
         done = self.operator.give(order, self.model, at=at * 3 if kind == "stage" else at, mode=mode)
         if done["code"] != -9:
             return self.survived(order, done)
@@ -110,7 +112,9 @@ class History(RuleBasedStateMachine):
             orders.users(self.host, *halts)
         recovered = self.operator.give(("recover",), self.model)
         assert recovered["code"] == 0, recovered
+        heard = self.model.beat
         self.model = self.one_of(halts, order)
+        self.model.beat = heard if orders.beats(self.host) == beats else self.model.clock
         self.looks()
 
     def survived(self, order, done):
@@ -134,7 +138,7 @@ class History(RuleBasedStateMachine):
 
     @rule(long=some.booleans())
     def time_passes(self, long):
-        self.model.clock += LONG if long else 10
+        self.model.clock += LONG if long else SHORT
         self.gives(("recover",))
 
     @rule(seen=some.booleans())
@@ -188,6 +192,7 @@ class History(RuleBasedStateMachine):
 def life():
     host = LightHost()
     operator = Operator(host, "one")
+    operator.lock = LOCK
     try:
         host.ok("setup")
         model = orders.fresh()

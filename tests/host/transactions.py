@@ -59,6 +59,24 @@ def on_trial(host):
     host.ok("activate", generation=3, base=2)
 
 
+ROLLOUT = {"number": 1, "token": "a1" * 8, "why": "deploy 1.1"}
+
+
+def for_a_rollout(host):
+    staged(host)
+    host.ok("activate", generation=3, base=2, lock=ROLLOUT)
+
+
+def held(host):
+    for_a_rollout(host)
+    host.ok("confirm", generation=3, lock=ROLLOUT, hold=True)
+
+
+def after_the_rollout(host):
+    host.ok("lock", lock={**ROLLOUT, "act": "release"})
+    return deploy_12(host)
+
+
 def confirmed(host):
     on_trial(host)
     host.ok("confirm", generation=3)
@@ -253,6 +271,8 @@ TRANSACTIONS = {
     "stage": Transaction(two, lambda host, fault: host.stage(*R11, fault=fault), {"1.0"}, {"1.0"}, "1.0", deploy_11),
     "activate": Transaction(staged, asks("activate", generation=3, base=2), {"1.0", "1.1"}, {"1.0"}, "1.0", deploy_11),
     "confirm": Transaction(on_trial, asks("confirm", generation=3), {"1.1", "1.0"}, {"1.0", "1.1"}, "1.1", deploy_12),
+    "hold": Transaction(for_a_rollout, asks("confirm", generation=3, lock=ROLLOUT, hold=True), {"1.1", "1.0"}, {"1.0"}, "1.0", after_the_rollout),
+    "confirm what was held": Transaction(held, asks("confirm", generation=3, lock={**ROLLOUT, "act": "release"}), {"1.1", "1.0"}, {"1.0", "1.1"}, "1.1", after_the_rollout),
     "prune": Transaction(many, asks("confirm", generation=9), {"1.1", "0.7"}, {"0.7", "1.1"}, "1.1", deploy_12),
     "rollback": Transaction(two, asks("rollback", to="", base=2), {"1.0", "0.9"}, {"1.0"}, "1.0", rollback),
     "rollback to a version": Transaction(confirmed, asks("rollback", to="0.9", base=3), {"1.1", "0.9"}, {"1.1"}, "1.1", lambda host: rollback(host, "0.9")),

@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 #: What a run imports only when it comes to it: every child would do that anew.
-LATE = ("ctypes", "encodings.cp437", "encodings.idna", "pkgutil", "tests.host.faults", "weft.host.local", "weft.host.setup")
+LATE = ("ctypes", "encodings.cp437", "encodings.idna", "pkgutil", "tests.host.faults", "weft.host.confirmation", "weft.host.local", "weft.host.setup")
 
 
 class Zygote:

@@ -154,6 +154,14 @@ def read(place: Path) -> Record:
     return Record(said["number"], **text, earlier=earlier, pause=asked, freeze=bool(said.get("freeze")), released=bool(said.get("released") or heard.get("released")), age=max(0.0, age))
 
 
+def lives_until(place: Path, number: int, token: str, stale: float = STALE) -> float:
+    """When, on the boot clock, a lock is dead if nobody is heard of any more: what is held for it goes back then. In the past for one that was
+    released, or that another has taken the place of."""
+    record = read(place)
+    alive = (record.number, record.token) == (number, token) and not record.released
+    return boot.now() - record.age + (stale if alive else 0.0)
+
+
 # -- acting ------------------------------------------------------------------------------------------------------------
 
 

@@ -14,10 +14,9 @@ from typing import Any, Callable, Iterator
 from weft import durable
 from weft.apply import Tell, run
 from weft.durable import read_json
-from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, WeftError
+from weft.errors import NeedsHands, OutcomeUnknown, Refused
 from weft.host import decide, fingerprint, fleetlock, goback, health, kept, lock, migrate, recover, room, secrets, settings, stage, switch, trial, trust, window
 from weft.host.observe import host_faults, observe
-from weft.host.prune import prune
 from weft.host.request import ELSEWHERE, Request
 from weft.host.state import Fault, HostState
 from weft.host.work import Work
@@ -62,7 +61,7 @@ class Machine:
     def state(self) -> HostState:
         seen = observe(self.layout, self.site)
         return replace(seen, kept=kept.listing(self.layout), pins=kept.pins(self.layout), lock=fleetlock.shown(fleetlock.read(self.layout.state)),
-                       migrated=migrate.records(self.layout))
+                       migrated=migrate.records(self.layout), trial=trial.read(self.layout))
 
     def served(self) -> str:
         """For messages: what this host serves now."""
@@ -130,6 +129,8 @@ class Machine:
         with lock.held(self.layout, self.request.by, verb or self.request.verb, 5.0, lambda: fleetlock.check(self.layout.state, self.request)):
             recover.recover(self.layout, self.journal)
             with fleetlock.order(self.layout.state, self.request, self.tell):
+                if trial.over(self.layout):  # the lock that it was held for has ended with this very order, which may take its place
+                    recover.recover(self.layout, self.journal)
                 yield
 
     def lock(self) -> dict[str, Any]:
@@ -218,8 +219,9 @@ class Machine:
 
     def on_trial(self, state: HostState) -> None:
         if state.trial:
+            held = f"wait until its rollout has ended; to keep it now, on the host: weft-host confirm {state.app}"
             raise Refused(f"generation {state.trial['generation']} is on trial: it is neither confirmed nor undone yet",
-                          f"wait {trial.seconds_left(state.trial):.0f} s, until it goes back by itself")
+                          held if state.trial.get("held") else f"wait {trial.seconds_left(state.trial):.0f} s, until it goes back by itself")
 
     def _switch(self, state: HostState, generation: Generation) -> dict[str, Any]:
         self.on_trial(state)
@@ -228,44 +230,16 @@ class Machine:
         try:
             results = self.apply(decide.activate(state, generation))
         except Exception as error:
-            self._history(self.request.verb, generation, f"failed: {error}", start)
+            self.history(self.request.verb, generation, f"failed: {error}", start)
             raise
-        self._history(self.request.verb, generation, "pending", start)
+        self.history(self.request.verb, generation, "pending", start)
         return {"generation": generation.number, "status": "pending", "switch_ms": results["flip"], "seen": results.get("watch", {}),
                 "deadline": round(trial.seconds_left(trial.read(self.layout))), "state": self.state().to_json()}
 
-    def _history(self, verb: str, generation: Generation, result: str, start: float) -> None:
+    def history(self, verb: str, generation: Generation, result: str, start: float) -> None:
         Journal(self.layout.state / "history.jsonl").append(
             verb, by=self.request.by, generation=generation.number, version=generation.version, result=result,
             seconds=round(time.monotonic() - start, 2))
-
-    def confirm(self) -> dict[str, Any]:
-        start, number = time.monotonic(), self.request.generation
-        with self.locked():
-            state = self.state()
-            generation = state.generation(number)
-            if not generation or state.live != number:
-                raise self._not_served(number, generation)
-            said = health.fault(health.ask(self.site.port, self.site), generation.release, self.site.health)
-            if said:
-                left = f"; it goes back by itself in {trial.seconds_left(state.trial):.0f} s" if state.trial else ""
-                raise OutcomeUnknown(f"not confirmed: GET {self.site.health.path}: {said}", "" if left else "look with `fab status`", self.served() + left)
-            if not state.trial:  # recovery has left no pending one without its trial: it was confirmed before
-                return {"warnings": [], "state": state.to_json()}
-            if trial.seconds_left(state.trial) <= 0:
-                trial.go_back(self.layout, "was not confirmed in time")
-                raise FailedUndone(f"generation {number} was not confirmed in time: it went back by itself", "look with `fab status`", self.served())
-            warnings = trial.confirm(self.layout)
-            self.journal.append("confirmed", generation=number)
-            self._history("confirm", generation, "good", start)
-            warnings += prune(self.layout, self.state(), self.site.keep)
-            return {"warnings": warnings, "state": self.state().to_json()}
-
-    def _not_served(self, number: int | None, generation: Any) -> WeftError:
-        if not generation or generation.status == "staged":
-            return Refused(f"generation {number} is not served: there is nothing to confirm", "look with `fab status`", self.served())
-        why = "it went back by itself" if generation.status == "bad" else "another one has taken its place"
-        return FailedUndone(f"generation {number} is not served any more: {why}", "look with `fab status`", self.served())
 
     def revert(self) -> dict[str, Any]:
         """Undo a generation that is on trial or was confirmed; not live any more: nothing to undo."""
@@ -276,7 +250,7 @@ class Machine:
             if generation and state.live == number:
                 self.journal.append("reverting", generation=number)
                 if trial.go_back(self.layout, "reverted") or self._flip_back(state, generation):
-                    self._history("revert", generation, "reverted", start)
+                    self.history("revert", generation, "reverted", start)
             return {"state": self.state().to_json()}
 
     def _flip_back(self, state: HostState, generation: Generation) -> bool:

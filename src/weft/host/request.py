@@ -20,12 +20,13 @@ _COMMON = {"protocol", "verb", "app", "by", "site"}
 FREE = {"health", "variant", "settings", "watch", "max_errors", "confirm", "keep"}
 ELSEWHERE: dict[str, tuple[str, set[str]]] = {"logs": ("weft.host.logs", {"lines", "follow", "errors"}), "run": ("weft.host.command", {"argv", "timeout"}),
                                               "undeploy": ("weft.host.undeploy", {"purge", "lock"}), "migrate": ("weft.host.migrate", {"generation", "lock"}),
-                                              "enable": ("weft.host.enable", {"lock"}), "disable": ("weft.host.enable", {"lock"})}
+                                              "enable": ("weft.host.enable", {"lock"}), "disable": ("weft.host.enable", {"lock"}),
+                                              "confirm": ("weft.host.confirmation", {"generation", "lock", "hold"})}
 """Verbs that a module of their own answers, imported only for them, and their keys."""
 VERBS = {
-    "setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", "secrets", "window", *trust.KEYS},
+    "setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", "secrets", "window", "hold", *trust.KEYS},
     "stage": {"release", "base", "files", "lock", "secrets", *trust.KEYS},
-    "activate": {"generation", "base", "lock"}, "confirm": {"generation", "lock"}, "revert": {"generation", "lock"}, "rollback": {"to", "base", "force", "lock"},
+    "activate": {"generation", "base", "lock"}, "confirm": ELSEWHERE["confirm"][1], "revert": {"generation", "lock"}, "rollback": {"to", "base", "force", "lock"},
     "verify": set(), "lock": {"lock"}, **{verb: keys for verb, (_module, keys) in ELSEWHERE.items()},
 }
 
@@ -51,6 +52,7 @@ class Request:
     signers: tuple[Any, Any] = ("", "")
     lock: fleetlock.Ask | None = None
     window: float = 0.0
+    hold: bool = False
     here: bool = False  # typed by root on the host itself
     secrets: secrets.Given | str = field(default_factory=dict)
     words: dict[str, Any] = field(default_factory=dict)  # of a verb that is answered elsewhere, for its module to check
@@ -103,8 +105,18 @@ def parse(said: Any, prefix: str, stream: BinaryIO | None = None, may_set_up: bo
     return Request(verb, _by(said.get("by")), Layout(app, prefix), site, said_site, release, rollback,
                    _number(said, "base", None), _number(said, "generation", -1), to, _files(said.get("files", []), release),
                    stream, str(said.get("deploy_user", "root")), str(said.get("authorized_key", "")), differs,
-                   proof, (said.get("allowed_signers", ""), said.get("revoked_signers", "")), lock, window.parse(said.get("window")),
+                   proof, (said.get("allowed_signers", ""), said.get("revoked_signers", "")), lock, window.parse(said.get("window")), _hold(said, lock),
                    secrets=secrets.parse(said.get("secrets")), words={key: said[key] for key in ELSEWHERE.get(verb, ("", set()))[1] & set(said)})
+
+
+def _hold(said: dict[str, Any], lock: fleetlock.Ask | None) -> bool:
+    """Whether a confirmation is for as long as the lock is alive, which there must be then. An `observe` has it only so that an engine which could not refuses."""
+    value = said.get("hold", False)
+    if not isinstance(value, bool):
+        raise Refused("hold is true or false")
+    if value and said["verb"] == "confirm" and (lock is None or lock.act != "take"):
+        raise Refused("hold: there is no lock that the generation could be held for")
+    return value
 
 
 def as_set_up(layout: Layout, said: Any) -> tuple[Any, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 trial.json says which generation is tried, what served before, and when it goes back by itself. Where it is lost, the generation's
 record ("pending") and the other slot, which nobody changes during a trial, say the same. The confirmation is the write of last.json.
+A trial that is held (ADR 18) ends with the fleet's lock that it was held for instead of at a time that was set before.
 Every function works under the host's lock and needs nothing but what is on disk.
 """
 
@@ -15,18 +16,29 @@ from typing import Any
 
 from weft import durable
 from weft.durable import read_json
+from weft.host import fleetlock
 from weft.host.boot import boot_id, now
 from weft.host.layout import Layout
 from weft.host.observe import names, slot_generation
 from weft.servers import PLACES, RELEASE, SLOTS
 
+UNHEARD = "the rollout that it was held for was heard of no more"
+"""Why a held trial goes back. It is no fault of the release, which is what it was before: the next rollout finds it staged."""
+
 
 def read(layout: Layout) -> dict[str, Any]:
-    """The trial; {} where there is none or where it is not what weft wrote."""
+    """The trial; {} where there is none or where it is not what weft wrote. deadline: of one that is held, as its lock is now."""
     said = read_json(layout.trial)
     numbers = all(isinstance(said.get(k), int) and not isinstance(said.get(k), bool) for k in ("generation", "previous"))
     slots = said.get("slot") in PLACES and said.get("previous_slot") in PLACES
-    return said if numbers and slots and isinstance(said.get("deadline"), (int, float)) else {}
+    if not (numbers and slots and isinstance(said.get("deadline"), (int, float))):
+        return {}
+    return {**said, "deadline": fleetlock.lives_until(layout.state, *said["held"])} if said.get("held") else said
+
+
+def hold(layout: Layout, number: int, token: str) -> None:
+    """From now on the trial lasts as long as that lock of the fleet is alive."""
+    durable.write(layout.trial, json.dumps({**read(layout), "held": [number, token]}), 0o600, sync=False)  # of this boot alone, as the trial is
 
 
 def seconds_left(trial: dict[str, Any]) -> float:
@@ -88,7 +100,7 @@ def _mark(layout: Layout, generation: int, was: str, note: str = "") -> None:
     """What a generation is after its trial ended without a confirmation. Its record may have been pruned by hand."""
     if not record(layout, generation):
         return
-    after = "bad" if note and was != "good" else was or "staged"
+    after = "bad" if note not in ("", UNHEARD) and was != "good" else was or "staged"
     set_status(layout, generation, after, note)
 
 
@@ -139,7 +151,9 @@ def _why(layout: Layout, trial: dict[str, Any]) -> str:
         return str(trial["ended"])
     if live_slot(layout) != trial["slot"]:
         return "the engine was ended before the switch"
-    return "was not confirmed in time" if trial.get("boot") == boot_id() else "the host was started anew before it was confirmed"
+    if trial.get("boot") != boot_id():
+        return "the host was started anew before it was confirmed"
+    return UNHEARD if trial.get("held") else "was not confirmed in time"
 
 
 def _without_trial(layout: Layout, last: dict[str, Any]) -> list[tuple[int, str]]:
@@ -192,7 +206,7 @@ def set_status(layout: Layout, generation: int, status: str, note: str = "", **m
     """Rewrite a generation's record, durably."""
     said: dict[str, Any] = {k: v for k, v in record(layout, generation).items() if k not in ("was", "trial")}
     said.update(status=status, **more)
-    if note:
+    if note or status == "pending":
         said["note"] = note
     if status == "pending":
         said["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

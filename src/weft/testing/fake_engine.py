@@ -35,7 +35,7 @@ from weft.host import fleetlock
 from weft.plan import Plan, Step
 from weft.testing.fake_migrate import Migrates
 from weft.testing.fake_request import COMMON, VERBS, parse, ready_plan, window
-from weft.testing.fake_state import go_back, record
+from weft.testing.fake_state import go_back, over, record
 from weft.testing.fake_talk import Talk
 from weft.values import Release
 
@@ -67,8 +67,8 @@ class FakeEngine(Talk, Migrates):
         with (self.prefix / "lock").open("w") as lock:
             fleetlock.check(self.prefix, asked, None, stale)
             fcntl.flock(lock, fcntl.LOCK_EX)
+            self.state = self._load()  # before the order, which keeps the lock alive
             with fleetlock.order(self.prefix, asked, self.say, stale):
-                self.state = self._load()
                 result = getattr(self, self.request["verb"])()
                 self._save()
         self._trouble("after")
@@ -112,9 +112,8 @@ class FakeEngine(Talk, Migrates):
         path = self.prefix / f"{self.request['app']}.json"
         state = json.loads(path.read_text()) if path.exists() else {
             "set_up": False, "live": None, "generations": [], "trial": None}
-        trial = state["trial"]
-        if trial and time.time() > trial["deadline"]:
-            go_back(state, "not confirmed in time")
+        if over(state["trial"], self.prefix, self._asked()[1]):
+            go_back(state, *(["rollout unheard", "staged"] if state["trial"].get("held") else ["not confirmed in time"]))
         return state
 
     def _save(self) -> None:
@@ -223,6 +222,9 @@ class FakeEngine(Talk, Migrates):
         if live["number"] != number:
             raise FailedUndone(f"generation {number} was not confirmed in time and has gone back",
                                effect=f"{live['version']} serves")
+        if self.request.get("hold") and self.state["trial"]:
+            self.state["trial"]["held"] = [self.request["lock"]["number"], self.request["lock"]["token"]]
+            return {"deadline": round(self._asked()[1]), "state": self.seen()}
         live["status"], self.state["trial"] = "good", None
         return {"state": self.seen()}
 
@@ -292,7 +294,7 @@ def answer(prefix: Path) -> int:
         last, code = {"error": error.to_json()}, error.code
     with (prefix / "log").open("a") as log:
         log.write(json.dumps([engine.request.get("verb"), started, time.time()]) + "\n")
-    say(last)
+    say(last)  # after the log: whoever has the answer may read it
     return code
 
 

@@ -9,9 +9,9 @@ from weft.errors import Refused
 from weft.plan import Plan, Step
 
 PROOF = {"manifest", "signature", "index", "index_signature", "version", "force"}
-VERBS = {"setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", "secrets", "window", *PROOF},
+VERBS = {"setup": {"deploy_user", "authorized_key", "allowed_signers", "revoked_signers"}, "observe": {"release", "rollback", "secrets", "window", "hold", *PROOF},
          "stage": {"release", "base", "files", "lock", "secrets", *PROOF}, "activate": {"generation", "base", "lock"},
-         "confirm": {"generation", "lock"}, "revert": {"generation", "lock"}, "rollback": {"to", "base", "force", "lock"}, "verify": set(), "lock": {"lock"},
+         "confirm": {"generation", "lock", "hold"}, "revert": {"generation", "lock"}, "rollback": {"to", "base", "force", "lock"}, "verify": set(), "lock": {"lock"},
          "logs": {"lines", "follow", "errors"}, "run": {"argv", "timeout"}, "undeploy": {"purge", "lock"}, "migrate": {"generation", "lock"}, "enable": {"lock"}, "disable": {"lock"}}
 COMMON = {"protocol", "verb", "app", "by", "site"}
 

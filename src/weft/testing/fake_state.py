@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
+
+from weft.host import boot, fleetlock
 
 
 def record(number: int, release: str, version: str, status: str, by: str, previous: int) -> dict[str, Any]:
@@ -11,9 +14,16 @@ def record(number: int, release: str, version: str, status: str, by: str, previo
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "previous": previous, "note": ""}
 
 
-def go_back(state: dict[str, Any], note: str) -> None:
+def over(trial: dict[str, Any] | None, place: Path, stale: float) -> bool:
+    """Whether there is one that nobody has confirmed in time; one that is held has as long as its lock is alive."""
+    if trial and trial.get("held"):
+        return fleetlock.lives_until(place, *trial["held"], stale) <= boot.now()
+    return bool(trial) and time.time() > trial["deadline"]
+
+
+def go_back(state: dict[str, Any], note: str, status: str = "bad") -> None:
     trial = state["trial"]
     for each in state["generations"]:
         if each["number"] == trial["generation"]:
-            each.update(status="bad", note=note)
+            each.update(status=status, note=note)
     state.update(live=trial["previous"], trial=None)
