@@ -39,6 +39,11 @@ class Plan:
         return [f"{n:>2}. {step.text}" + ("   <- point of no return" if step.commit else "")
                 for n, step in enumerate(self.steps, 1)]
 
+    def ready(self) -> int | None:
+        """The generation that a deploy would activate as it is staged already, by its settings too; None where anything is to be made first."""
+        made = {step.kind for step in self.steps} & {"fetch", "tools", "layer", "release", "generation"}
+        return next((step.args.get("generation") for step in self.steps if step.kind == "check"), None) if not made else None
+
     def to_json(self) -> dict[str, Any]:
         return {"subject": self.subject, "base": self.base, "target": self.target,
                 "steps": [asdict(step) for step in self.steps]}

@@ -1,7 +1,8 @@
 """An operator of its own, for tests that stop or kill it: prints the phases of a rollout, waits for a line at the beginning of its second wave,
-and ends with the one object of --json. python another_operator.py PLACE VERB VERSION"""
+and ends with the one object of --json. Its lock has a beat each BEAT seconds. python another_operator.py PLACE VERB VERSION"""
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 
@@ -20,7 +21,7 @@ class Told(Silent):
 
 
 def main(place, verb, version):
-    heartbeat.BEAT = 0.3
+    heartbeat.BEAT = float(os.environ["BEAT"])
 
     def channel(host):
         prefix = place / "hosts" / f"127.0.0.{int(host.name[3:]) + 1}"

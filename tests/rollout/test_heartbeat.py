@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from weft.errors import OutcomeUnknown, Refused
+from weft.host import fleetlock
 from weft.rollout import heartbeat
 from weft.rollout.hostrun import HostRun
 from weft.rollout.show import Plain, Silent
@@ -69,14 +70,14 @@ def started(rollout):
     return thread, ended
 
 
-def test_nobody_in_the_way_costs_nothing_but_one_word_in_the_end(two, quick, yard):
+def test_nobody_in_the_way_costs_nothing_but_the_words_that_confirm_for_good(two, quick, yard):
     two.rollout("deploy", "1.1").run()
     asked = [verbs(yard, name) for name in ("web1", "web2")]
-    assert [[verb for verb in each if verb != "lock"] for each in asked] == [["observe", "stage", "activate", "confirm"]] * 2
-    assert sum(each.count("lock") for each in asked) == 0, "the last confirmation was the only one of its wave, and has released it"
+    assert [[verb for verb in each if verb != "lock"] for each in asked] == [["observe", "stage", "activate", "confirm", "confirm"]] * 2
+    assert sum(each.count("lock") for each in asked) == 0, "the last confirmations have released it"
     two.rollout("deploy", "1.1").run()
     two.rollout("rollback").run()
-    assert [verbs(yard, name)[4:] for name in ("web1", "web2")] == [["observe", "observe", "rollback", "confirm"]] * 2
+    assert [verbs(yard, name)[5:] for name in ("web1", "web2")] == [["observe", "observe", "rollback", "confirm"]] * 2
     assert [live(yard, name) for name in ("web1", "web2")] == [True, False], "web1 was not told"
     quick("web1").rollout("deploy", "1.1").run()  # asks web2, which is out of scope
     assert yard.serves("web1") == "1.1"
@@ -89,6 +90,7 @@ def test_a_wave_of_several_is_released_by_one_word_to_one_host(quick, yard):
     yard.order("web2", {"verb": "confirm", "sleep": 1.0})
     env.rollout("deploy", "1.1").run()
     assert sorted(verbs(yard, name).count("lock") for name in ("web1", "web2")) == [0, 1]
+    assert [verbs(yard, name).count("confirm") for name in ("web1", "web2")] == [1, 1], "there is one wave only"
     env.rollout("deploy", "2.0").run()
 
 
@@ -142,12 +144,12 @@ def test_who_comes_second_is_refused_before_anything_and_goes_on_when_told_to_wa
 
 @pytest.fixture
 def operator(yard):
-    """operator(verb, version): one that waits at its second wave, its process."""
+    """operator(verb, version, beat): one that waits at its second wave, its process. beat: seconds between two, 3600 for one whose last is long ago."""
     processes = []
 
-    def operator(*words):
+    def operator(*words, beat=3600):
         process = subprocess.Popen([sys.executable, str(PROGRAM), str(yard.place), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                   env={**os.environ, "PYTHONPATH": str(Path(heartbeat.__file__).parents[2])})
+                                   env={**os.environ, "BEAT": str(beat), "PYTHONPATH": str(Path(heartbeat.__file__).parents[2])})
         processes.append(process)
         while not (line := process.stdout.readline()).startswith("wave 2"):
             assert line, "it ended before its second wave"
@@ -163,6 +165,19 @@ def go_stale(yard, seconds):
         (yard.prefix(name) / "stale").write_text(str(seconds))
 
 
+def a_minute_later(yard, *names):
+    """As these hosts' clocks have it: whoever has their lock was heard of a minute ago for the last time."""
+    for path in [each for name in names or ("web1", "web2") for each in yard.prefix(name).glob("fleet-*.json")]:
+        said = json.loads(path.read_text())
+        path.write_text(json.dumps({**said, "at": said["at"] - fleetlock.STALE - 1} if "at" in said else said))
+
+
+@pytest.fixture(autouse=True)
+def no_beats(monkeypatch):
+    """Of the rollouts in this process: who is stalled here, only waits."""
+    monkeypatch.setattr(heartbeat, "BEAT", 3600.0)
+
+
 def wait_stale(yard):
     end = time.monotonic() + 30
     while live(yard, "web1") or live(yard, "web2"):
@@ -171,13 +186,15 @@ def wait_stale(yard):
 
 
 def test_a_stalled_operator_whose_lock_was_taken_over_changes_nothing_any_more(two, yard, operator):
-    stalled = operator("deploy", "1.1")
+    stalled = operator("deploy", "1.1", beat=0.3)
     go_stale(yard, 6.0)
     time.sleep(7.0)  # longer than the lock lives without a beat
     with pytest.raises(Refused, match="locked by"):
         two.rollout("deploy", "2.0").run()
     os.kill(stalled.pid, signal.SIGSTOP)
     wait_stale(yard)
+    go_stale(yard, fleetlock.STALE)
+    a_minute_later(yard)
     two.rollout("deploy", "2.0").run()
     before = [verbs(yard, name) for name in ("web1", "web2")]
     os.kill(stalled.pid, signal.SIGCONT)
@@ -198,19 +215,18 @@ def test_after_an_operator_was_killed_the_next_one_goes_on_once_the_lock_is_stal
     killed.wait()
     with pytest.raises(Refused, match=r"locked by .* \(deploy 1.1\)"):
         two.rollout("deploy", "1.1").run()
-    go_stale(yard, 0.2)
-    wait_stale(yard)
+    a_minute_later(yard)
     two.rollout("deploy", "1.1").run()
     assert serving(yard) == ["1.1"] * 2
 
 
 @contextlib.contextmanager
-def stalled(two, yard, phase):
-    """A deploy of 1.1 that stands still before a phase while its lock goes stale, and goes on in the end: what it came to."""
+def stalled(two, yard, phase, verb="deploy", version="1.1"):
+    """A rollout, of 1.1, that stands still before a phase while its lock goes stale, and goes on in the end: what it came to."""
     hold = Hold(phase)
-    thread, ended = started(two.rollout("deploy", "1.1", progress=hold))
+    thread, ended = started(two.rollout(verb, version, progress=hold))
     assert hold.there.wait(60)
-    go_stale(yard, 0.0)
+    a_minute_later(yard)
     yield ended
     hold.go.set()
     thread.join(60)
@@ -224,21 +240,21 @@ def test_a_rollout_that_was_overtaken_before_its_first_switch_is_refused(two, ya
 
 
 def test_what_was_switched_before_it_was_overtaken_is_left_to_the_one_who_has_the_lock(two, quick, yard):
-    """Somebody else has web2 only: the stalled one does not take web1 back either."""
+    """Somebody else has web2 only: the stalled one does not touch web1 either, which has gone back by itself."""
     with stalled(two, yard, "wave 2") as ended:
         quick("web2").rollout("deploy", "2.0").run()
-    assert isinstance(ended[0], OutcomeUnknown) and serving(yard) == ["1.1", "2.0"]
+    assert isinstance(ended[0], OutcomeUnknown) and serving(yard) == ["1.0", "2.0"]
     assert [each["status"] for each in ended[0].details["hosts"].values()] == ["overtaken"] * 2
     assert "revert" not in verbs(yard, "web1")
 
 
 def test_the_one_who_takes_a_stale_lock_over_fences_hosts_it_has_nothing_to_do_on_too(two, yard):
-    """It goes back on web1 alone: web2 has not come to the stalled one's release yet."""
-    with stalled(two, yard, "wave 2") as ended:
-        two.rollout("deploy", "1.0").run()
+    """It goes forward on web1 alone: web2 has not come to the stalled one's release yet."""
+    two.rollout("deploy", "1.1").run()
+    with stalled(two, yard, "wave 2", "rollback", "") as ended:
+        two.rollout("deploy", "1.1").run()
     assert isinstance(ended[0], OutcomeUnknown) and "taken over by" in ended[0].message, ended
-    assert serving(yard) == ["1.0"] * 2 and not [name for name in ("web1", "web2") if "revert" in verbs(yard, name)]
-    (yard.prefix("web2") / "stale").unlink()
+    assert serving(yard) == ["1.1"] * 2 and not [name for name in ("web1", "web2") if "revert" in verbs(yard, name)]
     two.rollout("deploy", "2.0").run()  # at once: the lock of the second has ended on both
 
 

@@ -7,7 +7,7 @@ from tests.rollout.test_freeze import hosts  # noqa: F401
 from weft.errors import FailedUndone, NeedsHands, OutcomeUnknown, Refused, UsageError
 from weft.plan import Plan
 from weft.rollout import onward, pause
-from weft.rollout.hostrun import HostRun, ready_for
+from weft.rollout.hostrun import HostRun
 from weft.rollout.inventory import Host
 from weft.rollout.job import Job
 from weft.rollout.pause import Paused
@@ -203,7 +203,7 @@ def test_a_real_host_says_what_it_has_staged_with_these_settings(host):  # noqa:
     release, content = host.release("1.0")
 
     def ready():
-        return ready_for(Plan.from_json(host.ok("observe", release=release.to_json())["plan"]))
+        return Plan.from_json(host.ok("observe", release=release.to_json())["plan"]).ready()
     assert ready() is None
     number = host.stage(release, content)[1]["result"]["generation"]
     assert ready() == number

@@ -16,11 +16,12 @@ def test_plain_lines_have_no_times_of_their_own():
     plain.phase("staging on 2 hosts")
     for event in ({"event": "phase", "verb": "stage"}, step("start"), step("done"), step("failed"), {"event": "log", "text": "hm"},
                   {"event": "end", "verb": "stage", "failed": True}, {"event": "error", "text": "web1: it broke\nTraceback"},
-                  {"event": "end", "verb": "confirm", "failed": True}, {"event": "end", "verb": "confirm", "failed": False}):
+                  {"event": "end", "verb": "confirm", "failed": True}, {"event": "end", "verb": "confirm", "failed": False},
+                  {"event": "end", "verb": "confirm", "failed": False, "held": True}):
         plain.host("web1", event)
     assert seen.getvalue().splitlines() == [
         "staging on 2 hosts", "web1: install shop 1.1 (1.3 s)", "web1: failed: install shop 1.1", "web1: hm",
-        "web1: failed: it broke", "web1: confirmed"]
+        "web1: failed: it broke", "web1: confirmed", "web1: held on trial until the rollout ends"]
 
 
 def test_lines_of_many_hosts_never_mix():

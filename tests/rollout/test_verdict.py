@@ -64,6 +64,11 @@ def test_tables_are_aligned_and_say_what_answers():
         "web2: what answers is not what is live: 502"]
 
 
+def test_what_is_on_trial_is_told():
+    held = {**state("1.1"), "generations": [generation(2, "1.1", "pending")]}
+    assert tables.status({"web1": held, "web2": state("1.0"), "web3": held})[-1] == "web1, web3: on trial: back by itself unless the rollout that switched it confirms it"
+
+
 def test_hosts_with_the_same_steps_are_planned_together():
     plan = Plan("x", "1", "1.1-abc123", ())
     runs = [run("web1"), run("web2"), run("web3", was="1.1")]

@@ -20,6 +20,7 @@ from weft.host.report import locked
 class FleetLock:
     """why: such as "deploy 1.1.4".  wait: seconds to wait for somebody else's.  number: 0 until `begin`; then every order carries it.
     held: hosts that have taken it; tried: those too that may have, since the order failed after it.  lost: the refusal by which it was found to be somebody else's now; then nothing is sent any more.
+    ended: hosts that know of its end.  closing: whether a confirmation ends it on its host.
     abandoned: one was seen that went stale without an end: whoever had it may only be stalled, and must be fenced off on every host."""
 
     def __init__(self, why: str = "", env: str = "", wait: float = 0.0):
@@ -28,7 +29,9 @@ class FleetLock:
         self.held: set[str] = set()
         self.tried: set[str] = set()
         self.lost: WeftError | None = None
+        self.ended: set[str] = set()
         self.released = False
+        self.closing = False
         self.abandoned = False
         self._highest, self._left = 0, 0
         self._after: dict[str, tuple[int, str]] = {}
@@ -60,7 +63,7 @@ class FleetLock:
             return {}
         if self.lost:
             raise self.lost
-        return {"lock": self.ask(host, "release" if verb == "confirm" and self._left == 1 else "take")}
+        return {"lock": self.ask(host, "release" if verb == "confirm" and (self.closing or self._left == 1) else "take")}
 
     def ask(self, host: str, act: str) -> dict[str, Any]:
         """The field `lock` of a request to a host."""
@@ -78,7 +81,10 @@ class FleetLock:
                 self.tried.add(host)
             if error is None:
                 self.held.add(host)
-                self.released = ask.get("act") == "release"
+                over = ask.get("act") == "release"
+                if over or "verb" in request:  # a beat that comes after the end brings nothing back
+                    self.released = over
+                    self.ended = self.ended | {host} if over else self.ended - {host}
                 self._left -= request.get("verb") == "confirm"
             elif fenced(error):
                 self.lost = error

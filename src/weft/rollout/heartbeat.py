@@ -97,28 +97,31 @@ def _fence(rollout: Any) -> None:
 
 def _beat(rollout: Any, ended: threading.Event) -> None:
     while not ended.wait(BEAT) and not rollout.job.lock.lost:
-        each([run for run in rollout.runs if run.status != "current"], lambda run: _tell(run, "take"), rollout.policy.parallel, Stop(), heed=False)
+        each([run for run in rollout.runs if run.status != "current"], lambda run: _tell(run, "take", run.held), rollout.policy.parallel, Stop(), heed=False)
 
 
-def _tell(run: HostRun, act: str) -> bool:
-    """Whether the host has heard it. One that cannot be reached goes on being tried: the next order tells what is wrong."""
+def _tell(run: HostRun, act: str, again: bool = False) -> bool:
+    """Whether the host has heard it. One that cannot be reached goes on being tried: the next order tells what is wrong. again: over another connection,
+    where the one that is open has died."""
     wish = {"lock": run.job.lock.ask(run.host.name, act)}
     try:
         run.aside("lock", wish)
     except WeftError as error:
         run.job.lock.heard(run.host.name, wish, error)
-        return False
+        if not again or fleetlock.barred(error):
+            return False
+        run.close()
+        return _tell(run, act)
     return True
 
 
 def _release(rollout: Any) -> None:
     """On one host where all went well, else on all that have it. Best effort: it goes stale by itself."""
     lock = rollout.job.lock
-    holding = [run for run in rollout.runs if run.host.name in lock.tried]
-    if lock.released:
-        return
+    holding = [run for run in rollout.runs if run.host.name in lock.tried - lock.ended]
     if all(run.status in ("current", "switched") for run in rollout.runs):
-        any(_tell(run, "release") for run in holding[:3])
+        if not lock.released:
+            any(_tell(run, "release") for run in holding[:3])
         return
     each(holding, lambda run: _tell(run, "release"), rollout.policy.parallel, Stop(), heed=False)
 

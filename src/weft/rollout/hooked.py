@@ -122,6 +122,12 @@ class Hooked:
                 run.error, run.status = error, "lost"
                 run.settle()
 
+    def keep(self, run: HostRun) -> None:
+        """Confirm for good what was held; it may have gone back by itself meanwhile."""
+        run.keep()
+        if run.status == "failed":
+            self._went_back(run)
+
     def back(self, run: HostRun) -> None:
         """Take a host back that was switched, or whose answer was lost."""
         run.settle() if run.status == "lost" else run.revert()

@@ -33,6 +33,7 @@ class HostRun:
     source, target: of a rollback, from where ("slot", "installed", "cache", "store") and to which version.
     before, state: what observe saw first and what was heard last.  seconds: worked on this host.
     seen: what users got through the switch, as the host counted it.
+    hold: whether its confirmation is for as long as the rollout's lock is alive (ADR 18); held: whether it is on trial so.
     """
 
     host: Host
@@ -53,6 +54,8 @@ class HostRun:
     deadline: float = 0.0
     seen: dict[str, Any] = field(default_factory=dict)
     drift: dict[str, list[str]] = field(default_factory=dict)
+    hold: bool = False
+    held: bool = False
     migrating: bool = False
     migrated: bool = False
     _channel: Channel | None = None
@@ -66,7 +69,7 @@ class HostRun:
     def observe(self) -> None:
         """Look, and have the plan made. Whatever is wrong becomes an error that refuses the rollout."""
         try:
-            said = self._call("observe", {**self._wish(), **({"window": 1} if self.job.watched else {})})
+            said = self._call("observe", {**self._wish(), **({"window": 1} if self.job.watched else {}), **({"hold": True} if self.job.holds else {})})
         except WeftError as error:
             return self._already(error)
         self.state = self.before = said["state"]
@@ -74,7 +77,7 @@ class HostRun:
         self.source, self.target = said.get("from", self.source), said.get("to", self.target)
         self.plan = Plan.from_json(said["plan"]) if said["plan"] else None
         self.status = "planned" if self.plan else "current"
-        ready = ready_for(self.plan) if self.plan and self.job.on else None
+        ready = self.plan.ready() if self.plan and self.job.on else None
         if ready is not None:
             self.generation, self.status = ready, "staged"
 
@@ -113,8 +116,7 @@ class HostRun:
         """Everything up to a generation that could be served. A failure leaves what is served as it is."""
         payload = self.job.payload
         try:
-            said = self._call("stage", {**payload.wish(), "base": self.before["live"],
-                                        "files": payload.announce(self.missing)}, payload.streams(self.missing))
+            said = self._call("stage", {**payload.wish(), "base": self.before["live"], "files": payload.announce(self.missing)}, payload.streams(self.missing))
         except WeftError as error:
             self.error, self.status = error, "failed"
             return
@@ -138,22 +140,26 @@ class HostRun:
         back = self.job.verb == "rollback" and not self.fetches
         wish = {"to": self.job.to, **self._force()} if back else {"generation": self.generation}
         try:
-            said = self._call("rollback" if back else "activate",
-                              {**wish, "base": self.before["live"]}, limit=self.job.slow)
+            said = self._call("rollback" if back else "activate", {**wish, "base": self.before["live"]}, limit=self.job.slow)
         except WeftError as error:
             return self._failed(error)
         self.generation, self.state = said["generation"], said["state"]
         self.switch_ms, self.deadline = said.get("switch_ms", 0.0), said["deadline"]
         self.seen = said.get("seen", {})
-        self._confirm()
+        self._confirm({"hold": True} if self.hold else {})
 
-    def _confirm(self) -> None:
+    def keep(self) -> None:
+        """Confirm for good what was held. Over the connection that there is: that the host can be reached after its switch is known."""
+        self._confirm({}, self._call)
+
+    def _confirm(self, how: dict[str, Any], call: Callable[..., dict[str, Any]] | None = None) -> None:
         for left in reversed(range(TRIES)):
             try:
-                self.state = self._fresh("confirm", {"generation": self.generation})["state"]
-                self.status = "switched"
+                said, call = (call or self._fresh)("confirm", {"generation": self.generation, **how}, limit=120.0), None
+                self.state, self.status, self.held, self.deadline = said["state"], "switched", bool(how), said.get("deadline", self.deadline)
                 return
             except WeftError as error:
+                call = None
                 if not left or isinstance(error, (FailedUndone, NeedsHands)) or fenced(error):
                     return self._failed(error, lost=not isinstance(error, (FailedUndone, NeedsHands)))
             time.sleep(PAUSE)
@@ -176,13 +182,18 @@ class HostRun:
 
     def settle(self) -> None:
         """Take back, until it is known that the old release serves or that nobody can be asked any more."""
-        kept, end = self.error, time.monotonic() + max(self.deadline, self.job.site["confirm"]) + GRACE
+        kept, end = self.error, time.monotonic() + self.patience + GRACE
         self.revert()
         while self.status == "lost" and time.monotonic() < end:
             time.sleep(PAUSE)
             self.revert()
         self.status = {"reverted": "failed", "lost": "unknown"}.get(self.status, self.status)
         self.error = kept if self.status != "stuck" else self.error
+
+    @property
+    def patience(self) -> float:
+        """Seconds within which it goes back by itself if nobody confirms it."""
+        return self.deadline if self.held else max(self.deadline, self.job.site["confirm"])
 
     def revert(self) -> None:
         """Take back what was switched here, confirmed or not. A host that refuses or is away keeps its status."""
@@ -210,8 +221,7 @@ class HostRun:
             number = self._fresh("activate", wish, self.job.slow)["generation"]
             self.state = self._fresh("confirm", {"generation": number})["state"]
         if self.state["live"] != self.before["live"]:
-            raise NeedsHands(f"{self.host.name} went back to {serves(self.state)} instead of {serves(self.before)}",
-                             "fab status")
+            raise NeedsHands(f"{self.host.name} went back to {serves(self.state)} instead of {serves(self.before)}", "fab status")
 
     def look(self, keep: bool = False) -> None:
         """What is served now, over the open connection if `keep`; where nobody answers, the last word stays."""
@@ -253,7 +263,7 @@ class HostRun:
             raise
         finally:
             self.seconds += time.monotonic() - start
-            self.event(name, {"event": "end", "verb": verb, "failed": failed})
+            self.event(name, {"event": "end", "verb": verb, "failed": failed, **({"held": True} if verb == "confirm" and wish.get("hold") else {})})
 
     def _heard(self, event: dict[str, Any]) -> None:
         """Once the host says that it has switched, the connection is begun that is to prove that it can still be reached: nothing of it is older."""
@@ -263,8 +273,7 @@ class HostRun:
 
     def _ready(self) -> Channel:
         channel = self.job.open(self.host)
-        if ready := getattr(channel, "ready", None):
-            ready()
+        getattr(channel, "ready", lambda: None)()
         return channel
 
     def aside(self, verb: str, wish: dict[str, Any], limit: float = 10.0) -> dict[str, Any]:
@@ -288,9 +297,3 @@ def serves(state: dict[str, Any]) -> str:
     if state.get("adopted") and live.get("number") == 0:
         return f"the site before weft ({state['adopted']})"
     return live["version"] if live.get("number") else "nothing yet" if state else "unknown"
-
-
-def ready_for(plan: Plan) -> int | None:
-    """The generation that a plan would activate as it is staged already, by its settings too; None where anything is to be made first."""
-    made = {step.kind for step in plan.steps} & {"fetch", "tools", "layer", "release", "generation"}
-    return next((step.args.get("generation") for step in plan.steps if step.kind == "check"), None) if not made else None

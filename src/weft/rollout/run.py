@@ -6,10 +6,10 @@ Between two phases stands a barrier: no host goes on before all hosts have come 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Callable, Iterable, Protocol, Sequence
+from typing import Any, Callable, Iterable, NamedTuple, Protocol, Sequence
 
 from weft.errors import FailedUndone, Refused, WeftError
-from weft.rollout import absent, budget, exact, heartbeat, hooked, marks, migration, pause, soak, unsafe, verdict
+from weft.rollout import absent, budget, exact, heartbeat, held, hooked, marks, migration, pause, soak, unsafe, verdict
 from weft.rollout.budget import Policy
 from weft.rollout.hooked import Hooked
 from weft.rollout.hookrun import HookFailed
@@ -32,6 +32,14 @@ class Progress(Protocol):
         """What will be done, before anything is."""
 
 
+class Wave(NamedTuple):
+    """healthy: how many hosts served well before the first one."""
+
+    number: int
+    runs: Sequence[HostRun]
+    healthy: int
+
+
 class Rollout:
     """One `fab deploy` or `fab rollback`. `run` returns when nothing is in flight any more."""
 
@@ -45,6 +53,7 @@ class Rollout:
         self.settled = False  # whether all are what is wanted already
         self.absent: list[HostRun] = []  # those that were left out
         self.paused: pause.Paused | None = None
+        self.wave: Wave | None = None  # the last one; None again once hosts were taken back for its failures
 
     def run(self, plan_only: bool = False) -> dict[str, Any]:
         """The result for `--json`. Raises the error that the exit code comes from.
@@ -56,6 +65,7 @@ class Rollout:
                 self._run(plan_only)
         except KeyboardInterrupt as pressed:
             left = migration.left(self.runs) + self.hooked.leave()
+            held.left(self.runs)
             raise self._told(verdict.interrupted(self.job, self.runs, left)) from (self.stop.cause or pressed)
         except WeftError as error:
             self.close()
@@ -109,6 +119,7 @@ class Rollout:
                 migration.run(self)
             if not self.stop:
                 self.switch()
+            held.end(self)
             self.hooked.end()
 
     def _hook(self, name: str, kind: type[WeftError], effect: str) -> None:
@@ -185,11 +196,13 @@ class Rollout:
     def switch(self) -> None:
         """Wave after wave; when a budget is spent, the policy says which of those that were switched go back."""
         cut, of = pause.rest(self.job, self.runs, self.policy.sizes)
+        last = of if not held.begin(self, len(cut)) and not self.job.hooks.commands and not soak.needed(self) else 0
         by_host, healthy = {run.host: run for run in self.runs}, sum(map(budget.well, self.runs))
         for n, hosts in cut:
             wave, names = [by_host[host] for host in hosts], ", ".join(host.name for host in hosts)
             self.progress.phase(f"wave {n} of {of}: {names}" + (" (canary)" if n == 1 and of > 1 else ""))
-            self.job.lock.ending(len(wave) if n == of and not self.job.hooks.commands and not soak.needed(self) else 0)
+            self.job.lock.ending(len(wave) if n == last else 0)
+            self.wave = Wave(n, wave, healthy)
             if why := self._wave(wave, n, healthy):
                 return self.back(wave, why)
             self.paused = pause.due(self.job, wave, n, of, self.policy.pause)
@@ -212,6 +225,7 @@ class Rollout:
         """Every host that this rollout has switched, or those of the last wave, or none; and every one whose answer was lost."""
         policy = budget.HALT if unsafe.deploying(self.job) else self.policy.on_failure
         going = {budget.ALL: self.runs, budget.WAVE: wave, budget.HALT: []}[policy]
+        self.wave = None
         gone = [run for run in self.runs if run.status == "lost" or run.status == "switched" and run in going]
         self.job.lock.ending(0)
         self.progress.phase(f"{why}: {policy}" + (" (it is not rollback_safe)" if policy != self.policy.on_failure else ""))

@@ -61,7 +61,7 @@ class Plain(Silent):
         elif kind == "error":
             self.line(f"{name}: failed: {_first(event['text'], name)}")
         elif kind == "end" and event["verb"] == "confirm" and not event["failed"]:
-            self.line(f"{name}: confirmed")
+            self.line(f"{name}: {'held on trial until the rollout ends' if event.get('held') else 'confirmed'}")
 
     def line(self, text: str) -> None:
         """Write one line, or several that belong together."""

@@ -1,5 +1,4 @@
-"""After a wave its hosts must stay good for a while. They are confirmed by then and do not go back by themselves, however long it is:
-a host that turns bad is taken back from here, and counts as failed.
+"""After a wave its hosts must stay good for a while, however long it is: a host that turns bad is taken back from here, and counts as failed.
 """
 
 from __future__ import annotations

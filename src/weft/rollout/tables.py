@@ -62,6 +62,8 @@ def status(states: dict[str, dict[str, Any]]) -> list[str]:
         said = state.get("answers", {})
         if state.get("set_up") and live.get("number") and said.get("release") != live.get("release"):
             notes.append(f"{name}: what answers is not what is live: {answers(state)}")
+    trial = [name for name, state in states.items() if live_of(state).get("status") == "pending"]
+    notes += [f"{', '.join(trial)}: on trial: back by itself unless the rollout that switched it confirms it"] if trial else []
     return columns(rows) + notes + fleetlock.notes({name: state.get("lock") or {} for name, state in states.items()})
 
 

@@ -172,7 +172,7 @@ def _names(runs: Sequence[HostRun]) -> str:
 
 
 def _deadline(runs: Sequence[HostRun]) -> int:
-    return round(max(max(run.deadline, run.job.site["confirm"]) for run in runs))
+    return round(max(run.patience for run in runs))
 
 
 def _settles(unknown: Sequence[HostRun]) -> str:

@@ -53,10 +53,10 @@ def a_minute_later(shop):
         host.run(["python3", "-c", LATER])
 
 
-def goes_on(shop, version, pattern, soon=True):
-    """A deploy, up to the first line with the pattern; it waits for the lock of whoever was killed or stalled. soon: not for a whole minute."""
+def goes_on(shop, version, pattern):
+    """A deploy, up to the first line with the pattern; it waits for the lock of whoever was killed or stalled, but not for a whole minute."""
     deploy = shop.start("deploy", "--version", version, "--lock-wait", "70")
     said = until(deploy, f"waiting for|{pattern}")
-    if "waiting for" in said and soon:
+    if "waiting for" in said:
         a_minute_later(shop)
     return deploy, said if re.search(pattern, said) else said + until(deploy, pattern)
