@@ -30,7 +30,7 @@ class Zygote:
                                         stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", **(environment or {})})
 
     def run(self, argv, request=None, blobs=(), **fault):
-        """{"code", "last", "met", "events"}; code is negative for a signal. fault: at, mode, ahead, boot, pause and patience (seconds), python (its
+        """{"code", "last", "met", "events"}; code is negative for a signal. fault: at, mode, ahead or clock, boot, pause and patience (seconds), python (its
         version, which is then not asked for)."""
         self.start(argv, request, blobs, **fault)
         return self.finish()
@@ -108,7 +108,8 @@ def faulty(said, engine):
     from tests.host.faults import Points
     from weft.host import boot, lock, observe, trial
     real_now, real_boot = trial.now, trial.boot_id
-    boot.now = trial.now = lambda: real_now() + said.get("ahead", 0)
+    ahead = said["clock"] - real_now() if "clock" in said else said.get("ahead", 0)
+    boot.now = trial.now = lambda: real_now() + ahead
     boot.boot_id = trial.boot_id = lambda: said.get("boot") or real_boot()
     if "python" in said:
         observe.python_version = lambda _python: said["python"]

@@ -148,12 +148,14 @@ def test_a_second_ctrl_c_leaves_them_to_go_back(env, yard):
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.3)
             os.kill(os.getpid(), signal.SIGINT)
-    rollout = env().rollout("deploy", "1.1", progress=Twice("web2", "activate"))
+    made = env()
+    made.env = dataclasses.replace(made.env, site={**made.env.site, "confirm": 50})
+    rollout = made.rollout("deploy", "1.1", progress=Twice("web2", "activate"))
     try:
         error = raised(Interrupted, rollout)
     finally:
         end_left(rollout.runs[1])
-    assert error.effect == "1.1 on web1; 1.0 on web2; web1, web2 not confirmed: back by itself within 60 s"
+    assert error.effect == "1.1 on web1; 1.0 on web2; web1, web2 not confirmed: back by itself within 60 s", "the longer one: 50 for web2"
     assert "go back" not in error.hint and error.details["hosts"]["web1"]["status"] == "switching"
     go_stale(yard, 0.0)
     assert states(yard) == [OLD, OLD]
