@@ -62,6 +62,19 @@ def test_the_last_confirmation_releases_and_only_that():
     assert not made.released and made.held == {"web1", "web2"}
 
 
+def test_a_last_word_to_all_releases_on_each_and_a_late_beat_brings_nothing_back():
+    made = mine()
+    made.closing = True
+    words = {name: made.words(name, "confirm") for name in ("web1", "web2")}
+    assert [each["lock"]["act"] for each in words.values()] == ["release"] * 2 and "act" not in made.words("web1", "revert")["lock"]
+    for name, each in words.items():
+        made.heard(name, {"verb": "confirm", **each})
+    made.heard("web1", {"lock": made.ask("web1", "take")})
+    assert made.released and made.ended == {"web1", "web2"}
+    made.heard("web2", {"verb": "revert", **made.words("web2", "revert")})
+    assert not made.released and made.ended == {"web1"}
+
+
 def refused(number, token, fenced):
     return Refused("no", details={"lock": lock(number, token), "fenced": fenced})
 

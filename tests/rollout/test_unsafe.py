@@ -48,7 +48,9 @@ def served(yard):
 
 def test_a_deploy_of_one_that_fails_halts_with_the_next_commands(two, yard):
     yard.order("web2", BROKEN)
-    error = raised(NeedsHands, two("deploy", "3.0"))
+    halted = two("deploy", "3.0")
+    assert not halted.job.holds and two("deploy", "3.1").job.holds, "what is held goes back by itself"
+    error = raised(NeedsHands, halted)
     assert served(yard) == ["3.0", "1.0"]
     assert error.hint == "to go on: fab deploy --version 3.0; to go back: fab rollback --force-unsafe --limit web1"
     two("deploy", "3.0").run()
