@@ -11,8 +11,9 @@ from tests.host.light_host import LightHost, make_release
 from tests.host.test_request import GOOD
 from tests.host.zygote import ROOT
 from weft.errors import Refused
-from weft.host import fleetlock
+from weft.host import fleetlock, trial
 from weft.host.fleetlock import STALE
+from weft.host.layout import Layout
 from weft.host.request import parse
 
 ANN, BOB = ({"number": number, "token": token * 16, "why": f"deploy {number}", "env": "production"} for number, token in ((1, "a"), (2, "b")))
@@ -78,6 +79,17 @@ def test_until_when_a_lock_lives(tmp_path):
     fleetlock.beat(tmp_path, ask, released=True)
     ends = [fleetlock.lives_until(place, 1, "a" * 16) for place in (tmp_path, tmp_path / "none")]
     assert max(ends) <= fleetlock.boot.now()
+
+
+@pytest.mark.parametrize("held", ["x", 1, [1], {}, [1, "a", 2]])
+def test_a_note_that_weft_did_not_write_is_no_trial(tmp_path, held):
+    layout = Layout("shop", str(tmp_path))
+    layout.state.mkdir(parents=True)
+    said = {"generation": 3, "previous": 2, "slot": "a", "previous_slot": "b", "boot": fleetlock.boot.boot_id(), "deadline": 1e9}
+    layout.trial.write_text(json.dumps(said))
+    assert trial.read(layout) == said
+    layout.trial.write_text(json.dumps({**said, "held": held}))
+    assert trial.read(layout) == {}
 
 
 @pytest.mark.slow
@@ -155,7 +167,7 @@ def test_what_it_does_to_other_orders(host):
     refused = host.ask("rollback", to="", base=3, lock=ANN)["last"]["error"]
     assert "generation 3 is on trial" in refused["message"] and refused["next"] == "wait until its rollout has ended; to keep it now, on the host: weft-host confirm shop"
     shown = host.command("status", "shop")
-    assert any("unless its rollout is heard of" in each.get("text", "") for each in [*shown["events"], shown["last"]])
+    assert any("s if its rollout is not heard of, unless: weft-host confirm shop" in each.get("text", "") for each in [*shown["events"], shown["last"]])
     host.ok("revert", generation=3, lock=ANN)
     assert gone_back(host, "reverted")
     host.restore("held")
@@ -176,8 +188,8 @@ def test_a_beat_that_comes_before_anybody_has_looked_keeps_it_all_the_same(host)
 @pytest.mark.slow
 def test_the_process_of_the_switch_goes_by_the_lock_too(host):
     """A real one, and nobody else looks. Its time as it was at the switch is long over."""
-    trial = json.loads((host.state / "trial.json").read_text())
-    (host.state / "trial.json").write_text(json.dumps({**trial, "deadline": fleetlock.boot.now() - 1}))
+    said = json.loads((host.state / "trial.json").read_text())
+    (host.state / "trial.json").write_text(json.dumps({**said, "deadline": fleetlock.boot.now() - 1}))
     watchdog = subprocess.Popen([sys.executable, "-m", "tests.host.light_engine", "--prefix", str(host.prefix), "--watchdog", "shop", "3"], cwd=ROOT,
                                 env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}, stdout=subprocess.PIPE)
     try:

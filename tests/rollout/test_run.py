@@ -166,12 +166,18 @@ def test_a_host_that_cannot_be_taken_back_needs_hands(deployed, yard):
     assert serving(yard) == ["1.0"] * 4, "it was held for a lock that is over: then it went back by itself"
 
 
-def test_a_refused_way_back_is_a_mixed_fleet(deployed, yard):
+@pytest.mark.parametrize("waves, kind", [('[1, "100%"]', FailedUndone), ('["100%"]', NeedsHands)])
+def test_a_refused_way_back_is_a_mixed_fleet_only_where_the_host_was_confirmed_for_good(quick, yard, waves, kind):
+    yard.fresh("1.0")
     yard.order("web1", {"verb": "revert", "error": {"error": "refused", "message": "locked by ann"}})
     yard.order("web2", {"verb": "activate", "error": BROKEN})
-    error = raised(NeedsHands, deployed.rollout("deploy", "1.1"))
-    assert error.effect == "1.1 on web1; 1.0 on web2, web3, web4"
-    assert error.hint == ("to go on: fab deploy --version 1.1; to go back: fab rollback --limit web1")
+    rollout = quick(more=f"waves = {waves}").rollout("deploy", "1.1")
+    error = raised(kind, rollout)
+    if kind is FailedUndone:
+        assert error.effect == "1.0 is served everywhere" and statuses(rollout)[:2] == ["reverted", "failed"]
+    else:
+        assert error.effect == "1.1 on web1; 1.0 on web2, web3, web4"
+        assert error.hint == ("to go on: fab deploy --version 1.1; to go back: fab rollback --limit web1")
 
 
 @pytest.mark.parametrize("verb", ["activate", "confirm"])

@@ -40,7 +40,7 @@ def status(state: HostState, seconds_left: float) -> list[str]:
         rows.append(["since", f"{when(live.at)}, by {live.by}"])
     rows.append(["answers", str(said.get("version") or said.get("error") or f"status {said.get('status')}")])
     if state.trial:
-        held = ", unless its rollout is heard of" if state.trial.get("held") else ""
+        held = " if its rollout is not heard of" if state.trial.get("held") else ""
         rows.append(["on trial", f"goes back by itself in {seconds_left:.0f} s{held}, unless: weft-host confirm {state.app}"])
     rows += [["frozen" if state.lock["freeze"] else "locked", locked(state.lock)]] if state.lock.get("live") else []
     rows += [["installed", ", ".join(f"{g.version} (generation {g.number}, not served yet)" for g in ready(state))]] if ready(state) else []

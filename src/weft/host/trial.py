@@ -31,9 +31,10 @@ def read(layout: Layout) -> dict[str, Any]:
     said = read_json(layout.trial)
     numbers = all(isinstance(said.get(k), int) and not isinstance(said.get(k), bool) for k in ("generation", "previous"))
     slots = said.get("slot") in PLACES and said.get("previous_slot") in PLACES
-    if not (numbers and slots and isinstance(said.get("deadline"), (int, float))):
+    held = said.get("held", [])
+    if not (numbers and slots and isinstance(said.get("deadline"), (int, float)) and isinstance(held, list) and len(held) in (0, 2)):
         return {}
-    return {**said, "deadline": fleetlock.lives_until(layout.state, *said["held"])} if said.get("held") else said
+    return {**said, "deadline": fleetlock.lives_until(layout.state, *held)} if held else said
 
 
 def hold(layout: Layout, number: int, token: str) -> None:

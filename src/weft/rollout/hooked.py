@@ -131,6 +131,10 @@ class Hooked:
     def back(self, run: HostRun) -> None:
         """Take a host back that was switched, or whose answer was lost."""
         run.settle() if run.status == "lost" else run.revert()
+        if run.held and run.status == "switched":  # it goes back by itself, if not by a word: until then it is asked
+            run.status = "lost"
+            run.settle()
+            run.status = "reverted" if run.status == "failed" else run.status
         if run.status in ("failed", "reverted"):
             self._went_back(run)
 
