@@ -9,14 +9,19 @@ import time
 
 import pytest
 
+from tests.host.light_host import LightHost, make_release
 from tests.rollout.conftest import end_left, wait_for_order
 from tests.rollout.test_heartbeat import a_minute_later, go_stale, operator, verbs  # noqa: F401
 from tests.rollout.test_run import Press, raised
-from weft.errors import FailedUndone, Interrupted, NeedsHands, OutcomeUnknown, Refused
+from tests.rollout.test_soak import Goods
+from weft.errors import FailedUndone, Interrupted, NeedsHands, OutcomeUnknown, Refused, from_json
+from weft.host import fleetlock
 from weft.rollout import heartbeat, hostrun
+from weft.rollout.budget import Policy
 from weft.rollout.hostrun import HostRun
 from weft.rollout.inventory import Host
 from weft.rollout.job import Job
+from weft.rollout.run import Rollout
 from weft.rollout.show import Plain, Silent
 
 SLOW = pytest.mark.slow
@@ -233,3 +238,63 @@ def test_an_engine_that_cannot_hold_says_so_before_anything_changes(holds):
 def test_which_rollouts_hold(env, quick):
     assert env().env.job("deploy", "1.1").holds and not env().env.job("rollback").holds
     assert not quick("web1").env.job("deploy", "1.1").holds and not quick("", 'waves = ["100%"]').env.job("deploy", "1.1").holds
+
+
+class Real:
+    """A channel to a host with the real engine."""
+
+    def __init__(self, host):
+        self.host = host
+
+    def exec(self, request, files=(), on_event=None, limit=0.0):
+        words = {key: said for key, said in request.items() if key not in ("verb", "app", "by", "site")}
+        last = self.host.ask(request["verb"], [file.read() for file in files], **words)["last"]
+        if "error" in last:
+            raise from_json(last["error"])
+        return last["result"]
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def pair():
+    """Two hosts with real engines, which serve 1.0."""
+    hosts = {name: LightHost() for name in ("web1", "web2")}
+    try:
+        for host in hosts.values():
+            host.ok("setup")
+            host.deploy(*make_release("1.0"))
+        yield hosts
+    finally:
+        for host in hosts.values():
+            host.close()
+
+
+@SLOW
+def test_real_hosts_whose_operator_has_left_go_back_and_the_next_one_finds_them_ready(pair, monkeypatch):
+    monkeypatch.setattr(heartbeat, "BEAT", 3600.0)  # a zygote answers one at a time
+
+    class Leave(Silent):
+        def phase(self, text):
+            if text.startswith("wave 2"):
+                raise KeyboardInterrupt
+
+    def rollout(progress):
+        job = Job("deploy", {"app": "shop", "by": "tester@here", "site": {"confirm": 600, "watch": 0, "longest_request": 10, "health": {"timeout": 60}}},
+                  lambda host: Real(pair[host.name]), Goods(*make_release("1.1")), sites={name: host.site for name, host in pair.items()}, holds=True)
+        return Rollout([Host(name) for name in pair], job, Policy(("1", "100%")), progress)
+
+    def served():
+        return [(host.get()[1]["version"], host.records()[2]["status"]) for host in pair.values()]
+    left = rollout(Leave())
+    raised(Interrupted, left)
+    assert served() == [("1.1", "pending"), ("1.0", "staged")]
+    for ahead, there in ((fleetlock.STALE - 20, ("1.1", "pending")), (fleetlock.STALE + 5, ("1.0", "staged"))):
+        for host in pair.values():
+            assert host.recover(ahead=ahead)["code"] == 0
+        assert served() == [there, ("1.0", "staged")]
+    for host in pair.values():
+        host.ok("lock", lock=left.job.lock.ask("", "release"))
+    rollout(Silent()).run()
+    assert served() == [("1.1", "good")] * 2 and [host.faults() for host in pair.values()] == [[], []]
