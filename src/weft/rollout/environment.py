@@ -15,7 +15,7 @@ from weft.rollout import marks, transport
 from weft.rollout.belief import belief
 from weft.rollout.fleetlock import FleetLock
 from weft.rollout.hooks import Hooks, hooks
-from weft.rollout.inventory import Host, Inventory, inventory, waves
+from weft.rollout.inventory import Host, Inventory, inventory
 from weft.rollout.job import Job
 from weft.rollout.payload import Payload
 from weft.rollout.budget import HALT, Policy
@@ -73,7 +73,7 @@ class Environment:
         return Job(verb, self.request, partial(transport.open, access=self.access), payload, to, self.access.again, force,
                    fetched if verb == "rollback" else None, lock, self.others, self.hooks, skip, verb == "deploy" and self.policy.watches, on,
                    (lambda bad, why: marks.mark(self.root, payload.store, self.app, bad, why)) if payload else None, self.sites, unsafe, exactly,
-                   bool(payload) and payload.release.rollback_safe and len(waves(tuple(self.hosts), self.policy.sizes)) > 1)
+                   bool(payload) and payload.release.rollback_safe and len(self.hosts) > 1)
 
     def at_once(self) -> Environment:
         """The same with all hosts in one wave, where a host that fails takes none of the others along: for a way back that is wanted now."""

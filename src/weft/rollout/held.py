@@ -11,9 +11,9 @@ from weft.rollout.hostrun import HostRun
 from weft.rollout.pool import each
 
 
-def begin(rollout: Any, waves: int) -> bool:
-    """Whether the confirmations of so many waves are held. Those of one wave end all there is; those of a release that nobody goes back from are never."""
-    holds = rollout.job.holds and waves > 1
+def begin(rollout: Any, hosts: int) -> bool:
+    """Whether the confirmations of so many hosts are held. That of one host ends all there is; those of a release that nobody goes back from are never."""
+    holds = rollout.job.holds and hosts > 1
     for run in rollout.runs:
         run.hold = holds
     return holds

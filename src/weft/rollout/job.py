@@ -20,7 +20,7 @@ class Job:
     to: a rollback's version, "" for the one before.  force: marks to overlook.  store: gives a version's payload, where a host that
     goes back has it no more.  again: what a command in a hint repeats, such as " --env staging".  lock: the fleet's.
     others: hosts of the environment that are out of scope.  hooks: the environment's own commands.  skip: go on without hosts that are out of reach.
-    holds: whether confirmations of several waves are held, which their engines must know.
+    holds: whether the confirmations of several hosts are held, which their engines must know.
     watched: whether hosts are looked at after their waves, which their engines must know.  on: goes on with what was begun.
     mark: marks a version bad in the store, for a reason; whether it could be.
     sites: of the hosts that say something for themselves.

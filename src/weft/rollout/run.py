@@ -196,7 +196,7 @@ class Rollout:
     def switch(self) -> None:
         """Wave after wave; when a budget is spent, the policy says which of those that were switched go back."""
         cut, of = pause.rest(self.job, self.runs, self.policy.sizes)
-        last = of if not held.begin(self, len(cut)) and not self.job.hooks.commands and not soak.needed(self) else 0
+        last = of if not held.begin(self, sum(len(hosts) for _n, hosts in cut)) and not self.job.hooks.commands and not soak.needed(self) else 0
         by_host, healthy = {run.host: run for run in self.runs}, sum(map(budget.well, self.runs))
         for n, hosts in cut:
             wave, names = [by_host[host] for host in hosts], ", ".join(host.name for host in hosts)

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.system, pytest.mark.slow]
 ALL = [f"web{number}" for number in range(1, 9)]
 STEPS = [("before the stage", "staging on 8 hosts", ALL), ("before the canary", r"wave 1 of 3: web1 \(canary\)", ALL),
          ("before the canary's confirmation", "web1: switch to slot", []), ("before the second wave", "wave 2 of 3: web2, web3, web4", ALL[1:]),
+         ("in the middle of a wave", "web2: held on trial", ["web3", *ALL[4:]]),
          ("between two waves", "wave 3 of 3: web5, web6, web7, web8", ALL[4:]), ("before the last word", "after_switch: sh", ["all"]),
          ("after the last word", r"web\d: confirmed", [])]
 """When an operator is killed, seen by which line, and which hosts cannot be switched meanwhile ("all": the deploy comes to no end)."""
