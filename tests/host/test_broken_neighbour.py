@@ -45,6 +45,7 @@ def test_a_neighbours_broken_configuration(host):
         assert code == 3 and "neighbour.conf" in error["message"] and "the server refuses its configuration" in error["message"], last
         assert "<VirtualHost> was not closed" in json.dumps(error) and error["next"] == "correct the server's configuration; what weft wrote has been taken back"
         assert seen(theirs) == before and [each[0] for each in seen(*ours)] == [each[0] for each in own] and host.version() == "1.0"
+    host.site["confirm"] = 60
     theirs.write_text("# mended by its owner\n")
     assert host.ok("setup")["did"]
     code, last = host.deploy(*host.release("1.2"))
