@@ -166,18 +166,24 @@ def test_a_host_that_cannot_be_taken_back_needs_hands(deployed, yard):
     assert serving(yard) == ["1.0"] * 4, "it was held for a lock that is over: then it went back by itself"
 
 
-@pytest.mark.parametrize("waves, kind", [('[1, "100%"]', FailedUndone), ('["100%"]', NeedsHands)])
-def test_a_refused_way_back_is_a_mixed_fleet_only_where_the_host_was_confirmed_for_good(quick, yard, waves, kind):
+@pytest.mark.parametrize("waves", ['[1, "100%"]', '["100%"]'])
+def test_a_refused_way_back_of_a_host_that_was_held_is_waited_for(quick, yard, waves):
     yard.fresh("1.0")
     yard.order("web1", {"verb": "revert", "error": {"error": "refused", "message": "locked by ann"}})
     yard.order("web2", {"verb": "activate", "error": BROKEN})
     rollout = quick(more=f"waves = {waves}").rollout("deploy", "1.1")
-    error = raised(kind, rollout)
-    if kind is FailedUndone:
-        assert error.effect == "1.0 is served everywhere" and statuses(rollout)[:2] == ["reverted", "failed"]
-    else:
-        assert error.effect == "1.1 on web1; 1.0 on web2, web3, web4"
-        assert error.hint == ("to go on: fab deploy --version 1.1; to go back: fab rollback --limit web1")
+    error = raised(FailedUndone, rollout)
+    assert error.effect == "1.0 is served everywhere" and statuses(rollout)[:2] == ["reverted", "failed"]
+
+
+def test_a_refused_way_back_of_a_host_that_was_confirmed_for_good_is_a_mixed_fleet(quick, yard):
+    yard.fresh("1.0")
+    quick().rollout("deploy", "1.1").run()
+    yard.order("web1", {"verb": "activate", "error": {"error": "refused", "message": "locked by ann"}})
+    yard.order("web2", {"verb": "rollback", "error": BROKEN})
+    error = raised(NeedsHands, quick(more='waves = ["100%"]').rollout("rollback"))
+    assert error.effect == "1.0 on web1; 1.1 on web2, web3, web4"
+    assert error.hint == "to go on: fab rollback --limit web2,web3,web4; to go back: fab deploy --version 1.1 --limit web1"
 
 
 @pytest.mark.parametrize("verb", ["activate", "confirm"])
@@ -265,7 +271,7 @@ def test_somebody_else_was_faster(deployed, yard):
         def plans(self, runs):
             deployed.rollout("deploy", "2.0").run()
     error = raised(Refused, deployed.rollout("deploy", "1.1", progress=Faster()))
-    assert "(deploy 2.0)" in error.message and all("locked by" in line or "faster" in line for line in error.message.splitlines())
+    assert all("was faster" in line for line in error.message.splitlines())  # the one with the higher token, or by what is served
     assert serving(yard) == ["2.0"] * 4
 
 
