@@ -68,7 +68,7 @@ def test_one_that_has_ended_is_not_taken():
     assert channel is connection.opened[1] and not started
 
 
-def test_one_whose_engine_waits_is_taken_first_and_only_once():
+def test_one_whose_engine_waits_is_taken_first_and_only_once_unless_it_waits_for_long(monkeypatch):
     connection = Connection()
     ahead = Sessions(connection, 5)
     ahead.prepare()
@@ -79,6 +79,9 @@ def test_one_whose_engine_waits_is_taken_first_and_only_once():
     ahead.keep(first)
     first.eof_received = True
     assert ahead.take() == (connection.opened[1], False) and first.closed
+    monkeypatch.setattr(sessions, "FRESH", 0.0)
+    ahead.keep(old := Channel())
+    assert ahead.take() == (connection.opened[2], False) and old.closed
     last, late = Channel(), Channel()
     ahead.keep(last)
     ahead.close()

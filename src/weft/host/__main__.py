@@ -18,6 +18,10 @@ from weft.host.request import Request, read
 from weft.journal import Journal
 
 
+IDLE = 600.0
+"""Seconds that an engine waits for a request: an operator's machine that is gone sends no end of its input."""
+
+
 def say(line: dict[str, Any]) -> None:
     """One JSON line. An operator who has gone away does not stop the work: it is finished or undone all the same."""
     try:
@@ -72,12 +76,23 @@ def _serve(prefix: str, setting_up: bool) -> dict[str, Any]:
     if setting_up:
         return _answer(prefix, True)
     program = _program()
+    _asked()
     while True:
         say({"result": _answer(prefix), "more": True})
-        if not sys.stdin.buffer.peek(1):
+        if not _asked():
             sys.exit(0)
         if _program() != program:  # what it would import from now on is another engine's
             raise Refused("this host's engine was replaced after the last request", "run the same command again")
+
+
+def _asked() -> bool:
+    """Whether there is another request, once there is one or the input has ended. Ends the engine where nothing comes."""
+    signal.signal(signal.SIGALRM, lambda _signal, _frame: sys.exit(0))
+    signal.setitimer(signal.ITIMER_REAL, IDLE)
+    try:
+        return bool(sys.stdin.buffer.peek(1))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _program() -> tuple[int, ...]:

@@ -13,6 +13,9 @@ WINDOW = 4 << 20
 REFUSED, AGAIN = 2.0, 0.1
 """A host that takes one session a connection (MaxSessions) is asked again for so many seconds, so often: the one before is just being closed."""
 
+FRESH = 60.0
+"""Seconds that an engine is counted on to wait for another request. It does for ten minutes: none may end just as it is asked."""
+
 
 class Sessions:
     """connection: Fabric's, open.  timeout: seconds for the answer to an opening or a start."""
@@ -21,6 +24,7 @@ class Sessions:
         self._connection, self._timeout = connection, timeout
         self._spare: Spare | None = None
         self._kept: Any = None
+        self._since = 0.0
         self._closed = False
         self._mutex = threading.Lock()
 
@@ -35,7 +39,7 @@ class Sessions:
         with self._mutex:
             kept, self._kept = self._kept, None
         if kept is not None:
-            if _lives(kept):
+            if _lives(kept) and time.monotonic() - self._since < FRESH:
                 return kept, True
             kept.close()
         with self._mutex:
@@ -47,7 +51,7 @@ class Sessions:
         """One whose engine waits for another request, for the next `take`."""
         with self._mutex:
             if self._kept is None and not self._closed:
-                self._kept = channel
+                self._kept, self._since = channel, time.monotonic()
                 return
         channel.close()
 

@@ -220,8 +220,7 @@ class FakeEngine(Talk, Migrates):
     def confirm(self) -> dict[str, Any]:
         number, live = self.request["generation"], self._live()
         if live["number"] != number:
-            raise FailedUndone(f"generation {number} was not confirmed in time and has gone back",
-                               effect=f"{live['version']} serves")
+            raise FailedUndone(f"generation {number} was not confirmed in time and has gone back", effect=f"{live['version']} serves")
         if self.request.get("hold") and self.state["trial"]:
             self.state["trial"]["held"] = [self.request["lock"]["number"], self.request["lock"]["token"]]
             return {"deadline": round(self._asked()[1]), "state": self.seen()}
@@ -256,8 +255,7 @@ class FakeEngine(Talk, Migrates):
 
     def _stale(self) -> None:
         if self.request["base"] != self.state["live"]:
-            raise Refused(f"generation {self.state['live']} serves, the plan was made for {self.request['base']}: "
-                          "somebody else was faster", "run the command again")
+            raise Refused(f"generation {self.state['live']} serves, the plan was made for {self.request['base']}: somebody else was faster", "run the command again")
 
     def _step(self, n: int, of: int, kind: str, text: str) -> None:
         for state in ("start", "done"):
