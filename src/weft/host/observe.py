@@ -7,7 +7,6 @@ import os
 import pwd
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +28,7 @@ def observe(layout: Layout, site: Site) -> HostState:
     generations = read_generations(layout)
     live = slots.get(slot)
     state = HostState(
-        app=layout.app, host=socket.gethostname(), engine=__version__, set_up=set_up, live=live, slot=slot, slots=slots,
+        app=layout.app, host=os.uname().nodename, engine=__version__, set_up=set_up, live=live, slot=slot, slots=slots,
         answers=health.ask(site.port, site, 5).to_json() if set_up else {"status": 0, "error": "not set up"},
         generations=generations, drift=(), adopted=site.before.source if site.before else "", disk_free=shutil.disk_usage(place(layout)).free, files_free=room.files_free(place(layout)),
         # Before set-up nobody with the right to has said which Python that is: root does not run it.
