@@ -5,19 +5,11 @@ Between two phases stands a barrier: no host goes on before all hosts have come 
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from dataclasses import replace
 from typing import Any, Callable, Iterable, NamedTuple, Protocol, Sequence
 
 from weft.errors import FailedUndone, Refused, WeftError
-from weft.rollout import absent, budget, exact, heartbeat, held, hooked, marks, migration, pause, soak, unsafe, verdict
-=======
-from typing import Any, Callable, Iterable, Protocol, Sequence
-
-from weft.errors import FailedUndone, Refused, WeftError
 from weft.record import replace
-from weft.rollout import absent, budget, exact, heartbeat, hooked, marks, migration, pause, soak, unsafe, verdict
->>>>>>> 185324b (Records are made without a program for each class: engines and commands start in two thirds of the time)
+from weft.rollout import absent, budget, exact, heartbeat, held, hooked, marks, migration, pause, soak, unsafe, verdict
 from weft.rollout.budget import Policy
 from weft.rollout.hooked import Hooked
 from weft.rollout.hookrun import HookFailed
