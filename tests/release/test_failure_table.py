@@ -16,7 +16,7 @@ from weft.release.vcs import WORDS
 
 BOTH = pytest.mark.parametrize("vcs", ["git", "hg"])
 TEST = "import unittest\nclass T(unittest.TestCase):\n    def test_x(self):\n        self.fail('the loom is stuck')\n"
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm")]
 UNDONE = "undone: your repository and the remote are as they were, nothing is published"
 
 

@@ -9,6 +9,7 @@ from tests.release.vcs_world import finished, world
 from weft.errors import FailedUndone, NeedsHands, Refused, UsageError
 from weft.release import observe, pipeline
 
+pytestmark = pytest.mark.usefixtures("warm")
 PHASES = ("test", "build", "verify", "push", "publish")
 
 

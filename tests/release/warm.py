@@ -83,6 +83,7 @@ def _program(words, cwd, env, out):
         for number in (1, 2):
             os.dup2(out, number)
         os.close(out)
+        sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # not what a test runner has put there
         os.environ.clear()
         os.environ.update(env)
         time.tzset()
@@ -103,6 +104,7 @@ def _end(work):
         code = 0
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1 if stop.code else 0
+        isinstance(stop.code, str) and print(stop.code, file=sys.stderr)
     except BaseException:
         import traceback
         traceback.print_exc()
