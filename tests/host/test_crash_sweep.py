@@ -1,8 +1,10 @@
 """Killed, or out of room, or on a bad disk, at every mutating call of stage, activate, confirm and rollback: the host serves a whole
-release, old or new, and the next command goes on. The everyday form takes some points of each verb;
-`bench/crash_sweep.py` takes all."""
+release, old or new, and the next command goes on: test_light_sweep.py's promise, on a real Apache and with a real pip. Some points of each verb;
+`WEFT_SWEEPS=whole` takes each of them."""
 
 import pytest
+
+from tests import sweeps
 
 from tests.host.sweep import Sweep
 
@@ -59,6 +61,7 @@ def sweep_rollback(sweep, mode, step):
     sweep.each("rollback", mode, lambda at: sweep.ask("rollback", at, mode, to="0.9", base=2), after, step)
 
 
+#: And every how many of its calls a fault strikes.
 VERBS = {"stage": (sweep_stage, 23), "activate": (sweep_activate, 7), "confirm": (sweep_confirm, 5), "rollback": (sweep_rollback, 7)}
 
 
@@ -66,5 +69,5 @@ VERBS = {"stage": (sweep_stage, 23), "activate": (sweep_activate, 7), "confirm":
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_host_stays_whole(sweep, verb, mode):
     run, step = VERBS[verb]
-    run(sweep, mode, step)
+    run(sweep, mode, sweeps.size(step, 1))
     assert sweep.bad == [] and sweep.points > 2

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests import sweeps
 from tests.host.bench_host import HostUnderPrefix, missing
 
 pytestmark = pytest.mark.slow
@@ -190,7 +191,12 @@ def zoo():
         made.close()
 
 
-def check(zoo, wrong, says, details, timeout):
+GOES_ON = sweeps.size(4, 1)
+"""After every how many bad ones a good one is deployed; the next bad one, too, is told by its own fault."""
+
+
+def check(zoo, kinds, kind, timeout):
+    wrong, says, details = kinds[kind]
     zoo.users.seen()
     zoo.host.site["health"]["timeout"] = timeout
     code, last = zoo.host.deploy(*zoo.release(**wrong))
@@ -200,23 +206,23 @@ def check(zoo, wrong, says, details, timeout):
     assert error["next"] and (details in "\n".join(error["details"] or []) or not details), error
     assert len(json.dumps(last)) < 40_000
     assert zoo.users.seen() == {zoo.served}
-    zoo.next_good()
+    if [*reversed(kinds)].index(kind) % GOES_ON == 0:
+        zoo.next_good()
 
 
 @pytest.mark.parametrize("kind", AT_IMPORT)
 def test_bad_at_import(zoo, kind):
-    wrong, says, details = AT_IMPORT[kind]
-    check(zoo, wrong, says, details, 60)
+    check(zoo, AT_IMPORT, kind, 60)
 
 
 @pytest.mark.parametrize("kind", HANGING)
 def test_one_that_hangs(zoo, kind):
-    check(zoo, *HANGING[kind], HANGS)
+    check(zoo, HANGING, kind, HANGS)
 
 
 @pytest.mark.parametrize("kind", IN_THE_SERVER)
 def test_bad_in_the_server(zoo, kind):
-    check(zoo, *IN_THE_SERVER[kind], 3)
+    check(zoo, IN_THE_SERVER, kind, 3)
 
 
 @pytest.mark.parametrize("kind", HARMLESS)
