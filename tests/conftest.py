@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import sys
 from dataclasses import replace
 
 import pytest
@@ -16,11 +17,25 @@ SLOW = ("release/test_pipeline", "release/test_hg", "release/test_git", "release
         "rollout/test_ssh", "rollout/test_run", "rollout/test_local", "rollout/test_setup", "tasks/test_deploy", "tasks/test_release",
         "tasks/test_trust", "new/test_project", "web/test_clients", "simple/test_clients", "web/test_yanked", "stores/", "docs/")
 
+# What takes longest, the longest first; the rest follows by its number of tests.
+LONGEST = ("tests/system", "tests/release/test_kill_sweep.py", "tests/host/test_light_sweep.py", "tests/host/test_zoo.py", "tests/host/test_engine.py",
+           "tests/stores/test_contract.py", "tests/release/test_failure_table.py", "tests/host/test_power_cut.py", "tests/release/test_pipeline.py",
+           "tests/host/test_crash_sweep.py", "tests/rollout/test_run.py", "tests/new/test_project.py", "tests/release/test_lock.py",
+           "tests/host/test_rollback.py", "tests/host/test_traffic.py", "tests/host/test_model.py", "tests/host/test_two_operators.py")
+
 
 def pytest_configure():
     # A runner in the background may have been started with SIGINT ignored, and every child would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collection():
+    """Where Python writes no byte code every worker would make the tests' own again, which takes it longer than to read them all."""
+    usual, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    yield
+    sys.dont_write_bytecode = usual
 
 
 def pytest_collection_modifyitems(items):
@@ -41,6 +56,12 @@ def pytest_xdist_make_scheduler(config, log):
     class Grouped(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             return "tests/system" if nodeid.startswith("tests/system/") else nodeid.split("::")[0]
+
+        def _assign_work_unit(self, node):
+            """What is begun last has to be short."""
+            first = next((each for each in LONGEST if each in self.workqueue), next(iter(self.workqueue)))
+            self.workqueue.move_to_end(first, last=False)
+            super()._assign_work_unit(node)
     return Grouped(config, log)
 
 
