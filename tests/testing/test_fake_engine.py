@@ -37,7 +37,7 @@ def refusal(request, tmp_path, monkeypatch):
     (b"hello\n", "the request is not a line of JSON"),
     (b'{"protocol": 2, "verb": "observe"}\n', "this host's engine speaks protocol 1, not 2"),
     (b'{"protocol": 1, "verb": "dance"}\n', "verb 'dance' is unknown; known: setup, observe, stage, activate, confirm, revert, "
-                                            "rollback, verify, lock, logs, run, undeploy, migrate"),
+                                            "rollback, verify, lock, logs, run, undeploy, migrate, enable, disable"),
     (b'{"protocol": 1, "verb": "observe", "app": "shop", "by": "me", "site": {}, "spoon": 1, "fork": 2}\n',
      "observe does not know: fork, spoon"),
 ])
