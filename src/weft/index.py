@@ -10,12 +10,12 @@ import hashlib
 import json
 import os
 import re
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Collection, Mapping
 
 from weft import durable
 from weft.errors import Refused, UsageError
-from weft.record import asdict, dataclass, field
 from weft.signing import INDEX, RELEASE, Signed, Signers, verify
 from weft.values import Version, app_name
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict, dataclass, field
 from typing import Any
-
-from weft.record import asdict, dataclass, field
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
 from weft.errors import Refused
-from weft.record import dataclass
 
 RELEASE, INDEX = "weft-release@v1", "weft-index@v1"
 LARGEST = 16 << 10

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Mapping
 
 from weft.errors import Refused, UsageError
 from weft.plan import canonical
-from weft.record import asdict, dataclass, field, names, replace
 
 _NUMBER = r"(?:0|[1-9][0-9]*)"
 _LOCAL = rf"(?:{_NUMBER}|[0-9]*[a-z][a-z0-9]*)"
@@ -222,7 +222,7 @@ class Release:
         if said.get("format", 1) not in FORMATS or isinstance(said.get("format"), bool):
             raise Refused(f"manifest format {said['format']!r} is unknown to this weft, which reads formats 1 to {FORMATS[-1]}", "upgrade weft")
         said = {"format": 1, **said}
-        known = set(names(cls)) - ({"pythons", "unvendored"} if said["format"] == 1 else set())
+        known = set(cls.__dataclass_fields__) - ({"pythons", "unvendored"} if said["format"] == 1 else set())
         known |= {"python"} if said["format"] == 1 else set()
         known -= {"rollback_safe"} if said["format"] < 3 else set()
         if set(said) - known:
@@ -273,7 +273,7 @@ class Generation:
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> Generation:
         """Whatever else a record holds is the engine's own."""
-        return cls(**{key: said[key] for key in names(cls) if key in said})
+        return cls(**{key: said[key] for key in cls.__dataclass_fields__ if key in said})
 
 
 def when(at: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterable
 
 from weft.config.keys import ENVIRONMENT, HOST, PROJECT, Key
 from weft.errors import UsageError
-from weft.record import dataclass, field
 
 
 OWN = "weft.toml"

@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from weft import durable
 from weft.host.layout import Layout
-from weft.record import dataclass, field
 
 KEY = "settings.key"
 SIZE = 32

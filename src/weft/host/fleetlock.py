@@ -11,13 +11,13 @@ import contextlib
 import json
 import re
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional, Tuple
 
 from weft import durable
 from weft.errors import Refused
 from weft.host import boot
-from weft.record import dataclass
 from weft.values import when
 
 STALE = 60.0

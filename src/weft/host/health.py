@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
 from typing import Callable
 
-from weft.record import dataclass
 from weft.servers import Health, Site, before
 
 HEADER = "X-Weft-Release"

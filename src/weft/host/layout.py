@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-from weft.record import dataclass
 from weft.servers import SLOTS, traffic_log
 
 

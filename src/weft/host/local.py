@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import pwd
 import socket
+from dataclasses import dataclass, replace
 from typing import Any, Callable
 
 from weft.errors import FailedUndone, Interrupted, OutcomeUnknown, Refused
@@ -18,7 +19,6 @@ from weft.host.screen import Screen
 from weft.host.source import Source
 from weft.host.state import HostState
 from weft.journal import Journal
-from weft.record import dataclass, replace
 from weft.values import Version, app_name
 
 FROM = {"slot": "the other slot, still warm", "installed": "what is installed", "cache": "this host's cache"}

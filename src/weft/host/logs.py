@@ -8,6 +8,7 @@ import re
 import select
 import stat
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from weft.host import processes, secrets, traffic
 from weft.host.commands import ids
 from weft.host.layout import Layout
 from weft.host.observe import account_exists, names
-from weft.record import dataclass, field
 from weft.servers import SLOTS, Site, find
 
 TAIL = 1 << 20

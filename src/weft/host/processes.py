@@ -7,10 +7,10 @@ import json
 import os
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from weft.host.layout import Layout
-from weft.record import dataclass
 
 
 _DEPTH = 3

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from weft.errors import Refused, UsageError
 from weft.host import PROTOCOL, adopt, fleetlock, recover, secrets, trust, window
 from weft.host.layout import Layout
-from weft.record import dataclass, field
 from weft.servers import Site, parse_site
 from weft.values import Release, Version, app_name
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
-from weft.record import dataclass, field
 from weft.values import Generation
 
 

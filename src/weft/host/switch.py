@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from typing import Any
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from weft.errors import FailedUndone, Refused
 from weft.host import health, processes, traffic, trial
 from weft.host.commands import application_frames, ids
 from weft.host.work import Work
-from weft.record import replace
 from weft.servers import SLOTS, Site, before, find
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, NamedTuple, Sequence
 
 from weft.host import processes
 from weft.host.layout import Layout
-from weft.record import dataclass
 
 BEFORE = 600.0
 """Seconds before the switch that count as "before"."""

@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from weft.errors import Refused, UsageError, WeftError
 from weft.host.layout import Layout
 from weft.host.state import Fault
 from weft.index import MARKS, Memory, Sealed, against, expired, old, trusted_manifest
-from weft.record import dataclass
 from weft.signing import Signers
 from weft.values import Release, Version
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Collection, Iterator
 
 from weft.errors import Refused
 from weft.host import decide
 from weft.host.state import HostState, Kept
 from weft.plan import Plan, Step
-from weft.record import dataclass, replace
 from weft.values import Generation, Release
 
 SLOT, INSTALLED, CACHE, STORE = "slot", "installed", "cache", "store"

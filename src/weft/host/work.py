@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,7 +12,6 @@ from weft import durable
 from weft.host.commands import INSTALLER, ids
 from weft.host.fingerprint import Settings
 from weft.host.layout import Layout
-from weft.record import dataclass, field
 from weft.servers import Site
 from weft.values import Release
 

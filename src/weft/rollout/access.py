@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Iterable, Mapping, Protocol
 
 from weft.errors import Refused
-from weft.record import dataclass, field
 from weft.rollout import hostkeys, zipapp
 from weft.rollout.inventory import Host
 from weft.rollout.wire import Event

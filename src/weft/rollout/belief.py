@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from weft.errors import Refused
 from weft.index import Memory, Sealed, against, expired, old, remembered, trusted_manifest
-from weft.record import dataclass
 from weft.release.sign import REVOKED, known_signers
 from weft.signing import Signers
 from weft.values import Release

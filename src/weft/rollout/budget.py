@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Sequence
 
-from weft.record import dataclass
 from weft.rollout.compare import Tolerance
 from weft.rollout.hostrun import HostRun, live_of
 

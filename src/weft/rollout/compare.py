@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Sequence
 
 from weft.host import traffic
 from weft.host.window import STEPS
-from weft.record import dataclass, field
 from weft.rollout.hostrun import HostRun, live_of, serves
 from weft.rollout.looks import look
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import getpass
 import socket
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Mapping
 
 from weft.config import load as config
 from weft.errors import UsageError
-from weft.record import dataclass, field, replace
 from weft.rollout import marks, transport
 from weft.rollout.belief import belief
 from weft.rollout.fleetlock import FleetLock

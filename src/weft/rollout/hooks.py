@@ -6,12 +6,12 @@ import os
 import re
 import shutil
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Sequence
 
 from weft.config.keys import MOMENTS
 from weft.config.load import Layer
-from weft.record import dataclass, field
 
 ONCE = ("app", "env", "verb", "version", "previous", "result")
 """What a hook of a deploy can be told, as {app} in its vector and as WEFT_APP in its environment."""

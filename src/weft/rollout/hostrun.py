@@ -6,11 +6,11 @@ No method raises for what can go wrong with a host: the error is kept and the st
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from weft.errors import FailedUndone, NeedsHands, Refused, UsageError, WeftError
 from weft.plan import Plan
-from weft.record import dataclass, field
 from weft.rollout.access import Channel
 from weft.rollout.fleetlock import barred, fenced
 from weft.rollout.inventory import Host

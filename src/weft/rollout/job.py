@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping
 
-from weft.record import dataclass, field
 from weft.rollout.access import Channel
 from weft.rollout.fleetlock import FleetLock
 from weft.rollout.hooks import Hooks

@@ -6,13 +6,13 @@ import os
 import shlex
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from weft.config import ini
 from weft.config.load import Layer
 from weft.errors import Refused
-from weft.record import dataclass
 from weft.secret import Hidden, Secret
 from weft.servers import valid_sections
 

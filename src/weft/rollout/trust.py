@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from weft.record import dataclass
 from weft.rollout import hostkeys, ssh
 from weft.rollout.inventory import Host
 from weft.rollout.access import Access

@@ -15,7 +15,7 @@ import weft
 from weft.errors import Refused
 
 SHEBANG = b"#!/usr/bin/python3 -I\n"
-MODULES = ("__init__.py", "errors.py", "record.py", "secret.py", "values.py", "plan.py", "durable.py", "journal.py", "apply.py", "signing.py",
+MODULES = ("__init__.py", "errors.py", "secret.py", "values.py", "plan.py", "durable.py", "journal.py", "apply.py", "signing.py",
            "index.py", "config/__init__.py", "config/ini.py")
 PACKAGES = ("servers", "host")
 MAIN = "import sys\nfrom weft.host.__main__ import main\nsys.exit(main())\n"

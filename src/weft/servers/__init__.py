@@ -8,11 +8,11 @@ from __future__ import annotations
 import importlib
 import re
 import zlib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from weft.errors import Refused, UsageError
-from weft.record import dataclass, field, names
 from weft.servers.before import RELEASE, Before
 from weft.values import app_name
 
@@ -155,7 +155,7 @@ def parse_site(app: str, said: Any, prefix: str) -> Site:
     """A Site from the wire; everything that will stand in a configuration file is checked here. Raises Refused."""
     if not isinstance(said, dict):
         raise Refused("site is not a JSON object")
-    known = set(names(Site)) - {"app", "prefix", "before"}
+    known = set(Site.__dataclass_fields__) - {"app", "prefix", "before"}
     if (set(said) | MAY_LACK) != known:
         odd = sorted((set(said) | MAY_LACK) ^ known)
         raise Refused(f"site has unknown or lacks keys: {', '.join(odd)}", "run `fab setup` with this weft")

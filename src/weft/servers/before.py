@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from dataclasses import dataclass
 from typing import Any, Mapping
-
-from weft.record import dataclass
 
 RELEASE = "before"
 """Stands where a generation's release is named, and in X-Weft-Release: what was here before weft."""

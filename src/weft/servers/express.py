@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import pwd
+from dataclasses import dataclass
 from pathlib import Path
 
-from weft.record import dataclass
 from weft.servers import SLOTS, Site, entry_file, python_of
 from weft.servers.apache import KEEP_CHILDREN, bounded, site_text
 

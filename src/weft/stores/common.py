@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import dataclass
 from typing import Any, Sequence
 from urllib.parse import urlsplit
 
 from weft.errors import Refused, UsageError
-from weft.record import dataclass
 from weft.values import Release, Version, app_name
 
 MANIFEST, SIGNATURE, INDEX = "manifest.json", "manifest.json.sig", "index.json"

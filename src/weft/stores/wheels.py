@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
+from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from typing import BinaryIO
-
-from weft.record import dataclass
 
 _LIMIT = 4 << 20  # bytes of METADATA that are read; the largest on PyPI are some 100 kB
 
