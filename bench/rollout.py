@@ -1,4 +1,4 @@
-"""A fleet deployed by weft and by others, side by side: `python bench/rollout.py [--hosts 1,4,8] [--rtt 0,50] [--only weft,Ansible] [--minutes 28]`.
+"""A fleet deployed by weft and by others, side by side: `python bench/rollout.py [--hosts 1,4,8] [--rtt 0,50] [--only weft,Ansible] [--minutes 28] [--table FILE]`.
 
 Real hosts (network namespaces, sshd, Apache with mod_wsgi), one application with a dependency from PyPI, four cells a fleet: the first deploy, a new version with
 the same dependencies, the same deploy again, and the rollback. weft runs as it comes (canary, waves, two seconds' watch in each) and as the others do, in one
@@ -6,9 +6,11 @@ wave without a watch (`weft at once`). Seconds are those of the command; CPU is 
 crossed the hosts' network cables, both ways. After each cell every host is asked what it serves; one that does not serve what it should ends the bench with 1.
 
 The small fleets come first. A tool is left out of a fleet that it would not end with before `--minutes` are over, by what it took for a smaller one, and the
-table says so; the whole matrix takes about two hours on two cores. A tool that fails is named, and the bench ends with 1.
+table says so; the whole matrix takes about two hours on two cores. A tool that fails is named, and the bench ends with 1. Each cell is told when it is known,
+the table of all of them at the end, also at Ctrl-C and SIGTERM, and with `--table` into a file after each fleet.
 
-Needs root and what the system tests need; of Debian also capistrano. Ansible and pyinfra are installed from PyPI into a directory of the bench's own.
+Needs root and what the system tests need; of Debian also capistrano. Ansible and pyinfra are installed from PyPI, the first time, into `weft-bench-rollout` of
+the user's cache (110 MB; half a minute of processor).
 """
 
 import argparse
@@ -139,16 +141,21 @@ def by_peer(kind, fleet, home, place, tools):
         settled(made, VERSIONS[cell])
 
 
-def installed(place):
-    """The bin directory with the others that come from PyPI, Fabric among them."""
-    subprocess.run([sys.executable, "-m", "venv", place], check=True)
-    subprocess.run([place / "bin/pip", "install", "-q", "--disable-pip-version-check", "ansible-core", "pyinfra", "fabric"], check=True)
+def installed():
+    """The bin directory with the others that come from PyPI, Fabric among them: made the first time, and used again when it is whole."""
+    place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weft-bench-rollout"
+    if not (place / "whole").exists():
+        print(f"installing Ansible, pyinfra and Fabric into {place}", flush=True)
+        shutil.rmtree(place, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", place], check=True)
+        subprocess.run([place / "bin/pip", "install", "-q", "--disable-pip-version-check", "ansible-core", "pyinfra", "fabric"], check=True)
+        (place / "whole").touch()
     return place / "bin"
 
 
 def table(results, tools, left):
-    """Seconds with their ratio to weft's in one wave, CPU and bytes, a line a cell."""
-    print("\n| hosts, rtt | cell | " + " | ".join(tools) + " |\n" + "|---" * (len(tools) + 2) + "|")
+    """Lines of Markdown: seconds with their ratio to weft's in one wave, CPU and bytes, a line a cell."""
+    lines = ["", "| hosts, rtt | cell | " + " | ".join(tools) + " |", "|---" * (len(tools) + 2) + "|"]
     for (count, rtt), cells in sorted(results.items(), key=lambda each: (each[0][1], each[0][0])):
         for cell in CELLS:
             said = []
@@ -156,12 +163,13 @@ def table(results, tools, left):
                 seen, base = cells.get(name, {}).get(cell), cells.get(BASE, {}).get(cell)
                 ratio = f" ({seen['seconds'] / base['seconds']:.1f}x)" if seen and base and name != BASE else ""
                 said.append(f"{seen['seconds']:.2f} s{ratio}, CPU {seen['cpu']:.2f} s, {seen['bytes'] / 1e6:.2f} MB" if seen else left.get((count, rtt, name), ""))
-            print(f"| {count}, {rtt} ms | {cell} | " + " | ".join(said) + " |")
+            lines.append(f"| {count}, {rtt} ms | {cell} | " + " | ".join(said) + " |")
     worse = [f"{count} hosts, {rtt} ms, {cell}: {name} {cells[name][cell]['seconds'] / cells[BASE][cell]['seconds']:.2f}x" for (count, rtt), cells in results.items()
              for name in tools if not name.startswith("weft") for cell in CELLS
              if cell in cells.get(name, {}) and cell in cells.get(BASE, {}) and cells[name][cell]["seconds"] < cells[BASE][cell]["seconds"]]
     if any(BASE in cells for cells in results.values()):
-        print("\nQuicker than weft at once: " + ("; ".join(worse) or "none, in no cell that was measured"))
+        lines += ["", "Quicker than weft at once: " + ("; ".join(worse) or "none, in no cell that was measured")]
+    return "\n".join(lines)
 
 
 def main():
@@ -170,6 +178,7 @@ def main():
     words.add_argument("--rtt", default="0,50", help="milliseconds")
     words.add_argument("--only", default="", help="tools, by comma")
     words.add_argument("--minutes", type=float, default=28, help="after which no fleet is begun")
+    words.add_argument("--table", type=Path, help="a file for the table, written anew after each fleet")
     said = words.parse_args()
     lacks = missing() + [f"{each} (apt-get install capistrano)" for each in ("cap",) if not shutil.which(each)]
     if lacks:
@@ -180,7 +189,7 @@ def main():
     place = Path(tempfile.mkdtemp(prefix="weft-bench-rollout-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        return run(place, sorted(fleets, key=rank), tools, said.minutes * 60)
+        return run(place, sorted(fleets, key=rank), tools, said.minutes * 60, said.table)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -191,11 +200,36 @@ def rank(fleet):
     return count * (1 if name == BASE else 2.2) * (1 if rtt else 1.3)
 
 
-def run(place, fleets, tools, seconds):
+class Found:
+    """What was measured so far, and what was left out."""
+
+    def __init__(self, tools, file):
+        self.tools, self.file = tools, file
+        self.results, self.left, self.floors, self.told = {}, {}, {}, {}
+
+    def text(self):
+        return table(self.results, self.tools, self.left) + "\n" + rollout_floor.shown(self.floors, self.told) + "\n"
+
+    def keep(self):
+        if self.file:
+            self.file.write_text(self.text())
+
+
+def run(place, fleets, tools, seconds, file):
     """1 where a tool failed, else 0. seconds: for the fleets, from when all is there that they need."""
-    bins, home = installed(place / "tools"), prepared(place)
-    end = time.monotonic() + seconds
-    results, left, pace, floors, told = {}, {}, {}, {}, {}
+    found = Found(tools, file)
+    bins = installed() if set(tools) - {BASE, "weft"} else None
+    print("making two releases", flush=True)
+    home = prepared(place)
+    try:
+        measure(found, place, fleets, time.monotonic() + seconds, home, bins)
+    finally:
+        print(found.text(), flush=True)
+    return 1 if "failed" in found.left.values() else 0
+
+
+def measure(found, place, fleets, end, home, bins):
+    results, left, pace = found.results, found.left, {}
     for count, rtt, name in fleets:
         results.setdefault((count, rtt), {})
         if (begun := time.monotonic()) + pace.get(name, 0) * count > end:
@@ -207,18 +241,16 @@ def run(place, fleets, tools, seconds):
                 for cell, figures in cells_of(name, fleet, home, at, bins):
                     results.setdefault((count, rtt), {}).setdefault(name, {})[cell] = figures
                     if name == BASE:
-                        told.setdefault((count, rtt), {})[cell] = rollout_floor.steps(figures["said"])
+                        found.told.setdefault((count, rtt), {})[cell] = rollout_floor.steps(figures["said"])
                     print(f"{count} hosts, {rtt} ms, {name}, {cell}: {figures['seconds']:.2f} s, CPU {figures['cpu']:.2f} s, {figures['bytes']:,} bytes", flush=True)
-                if name == BASE and rtt not in floors:
-                    floors[rtt] = measured_floor(fleet, at)
+                if name == BASE and rtt not in found.floors:
+                    found.floors[rtt] = measured_floor(fleet, at)
         except (Failed, subprocess.SubprocessError) as error:
             left[count, rtt, name] = "failed"
             print(f"{count} hosts, {rtt} ms, {name}: failed: {error}", file=sys.stderr, flush=True)
         shutil.rmtree(at, ignore_errors=True)
         pace[name] = max(pace.get(name, 0), (time.monotonic() - begun) / count) if count > 2 else pace.get(name, 0)
-    table(results, tools, left)
-    print(rollout_floor.shown(floors, told))
-    return 1 if "failed" in left.values() else 0
+        found.keep()
 
 
 def cells_of(name, fleet, home, at, bins):

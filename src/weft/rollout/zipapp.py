@@ -18,7 +18,14 @@ SHEBANG = b"#!/usr/bin/python3 -I\n"
 MODULES = ("__init__.py", "errors.py", "secret.py", "values.py", "plan.py", "durable.py", "journal.py", "apply.py", "signing.py",
            "index.py", "config/__init__.py", "config/ini.py")
 PACKAGES = ("servers", "host")
-MAIN = "import sys\nfrom weft.host.__main__ import main\nsys.exit(main())\n"
+MAIN = """\
+import sys
+from weft.host import watchdog
+if watchdog.wanted(sys.argv[1:]):
+    sys.exit(watchdog.main())
+from weft.host.__main__ import main
+sys.exit(main())
+"""
 
 
 def sources() -> dict[str, bytes]:

@@ -1,0 +1,87 @@
+"""The process beside a trial while there is nothing to do but to wait: small, since each switch starts one and nearly all are confirmed.
+
+It reads, and decides one thing: that its trial was confirmed, and it can end. Of all else it knows nothing, and starts the whole engine, until that has ended well.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+import time
+
+WHOLE = "WEFT_WATCHDOG_WHOLE"
+"""In the environment of an engine that is to do the watchdog's work, whatever it finds."""
+PAUSE = 1.0
+
+
+def wanted(words: list[str]) -> bool:
+    """Whether these are a watchdog's words, and the waiting has not been done."""
+    return "--watchdog" in words[-3:-2] and WHOLE not in os.environ
+
+
+def main() -> int:
+    """The exit code: 0 once the trial is over."""
+    words = sys.argv[1:]
+    prefix, app, number = words[1] if words[0] == "--prefix" else "", words[-2], int(words[-1])
+    state = f"{prefix}/var/lib/weft/{app}"
+    if confirmed(state, number):
+        return 0
+    while _engine(words) and os.path.isdir(state):  # a disk that is full or broken now may not be so later
+        time.sleep(PAUSE)
+    return 0
+
+
+def confirmed(state: str, number: int) -> bool:
+    """Once the trial that is about to begin has ended, or is one that others must judge: whether it was confirmed."""
+    while not (begun := _read(f"{state}/trial.json").get("generation") == number) and not _idle(f"{state}/lock"):
+        time.sleep(0.2)
+    while (left := _left(_read(f"{state}/trial.json"), number)) > 0:
+        time.sleep(min(left + 0.05, PAUSE))
+    return begun and not os.path.lexists(f"{state}/trial.json") and _read(f"{state}/last.json").get("generation") == number
+
+
+def _left(trial: dict[str, object], number: int) -> float:
+    """Seconds until a plain trial of this boot is over; 0 for any other."""
+    deadline = trial.get("deadline")
+    if trial.get("generation") != number or trial.get("held") or not isinstance(deadline, float) or trial.get("boot") != _boot():
+        return 0.0
+    return deadline - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _engine(words: list[str]) -> int:
+    """Its exit code; another than 0 where it could not be started."""
+    try:
+        return os.spawnve(os.P_WAIT, sys.executable, [sys.executable, "-I", sys.argv[0], *words], {**os.environ, WHOLE: "1"})
+    except OSError:
+        return 1
+
+
+def _read(path: str) -> dict[str, object]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            said = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _boot() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _idle(lock: str) -> bool:
+    """Whether nobody holds the host's lock."""
+    try:
+        with open(lock, "r+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
