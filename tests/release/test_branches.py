@@ -9,6 +9,8 @@ from weft.errors import Refused
 from weft.release import faults, pipeline
 from weft.stores.directory import DirectoryStore
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 
 def propose(made, version=None, bump=None):
     return pipeline.propose(pipeline.open_project(made.root), pipeline.Wish(version, bump), date(2024, 5, 6))

@@ -11,7 +11,7 @@ from weft.errors import Refused
 from weft.release import vcs
 from weft.release.run import CommandFailed
 
-pytestmark = pytest.mark.skipif(not shutil.which("hg"), reason="needs Mercurial: Debian package mercurial")
+pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.skipif(not shutil.which("hg"), reason="needs Mercurial: Debian package mercurial")]
 
 
 @pytest.fixture

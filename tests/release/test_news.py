@@ -9,6 +9,7 @@ from weft.errors import FailedUndone, Refused
 from weft.release import news, pipeline
 from weft.stores.directory import DirectoryStore
 
+pytestmark = pytest.mark.usefixtures("warm")
 DAY = date(2024, 5, 6)
 
 

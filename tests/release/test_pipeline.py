@@ -1,4 +1,4 @@
-"""Whole releases with a real git, a real bare remote, a real build and a real store."""
+"""Whole releases with a real git, a real bare remote, a real build and a real store. The one that many tests look at starts its programs as ever."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from weft.errors import FailedUndone, Interrupted, NeedsHands, OutcomeUnknown, R
 from weft.release import pipeline
 from weft.stores.directory import DirectoryStore
 
+pytestmark = pytest.mark.usefixtures("warm")
 DAY = date(2024, 5, 6)
 
 

@@ -13,6 +13,7 @@ from tests.release.vcs_world import finished, no_residue, world
 from weft.errors import NeedsHands, OutcomeUnknown, Refused, UsageError
 from weft.release import pipeline, scratch, unfinished
 
+pytestmark = pytest.mark.usefixtures("warm")
 BOTH = pytest.mark.parametrize("vcs", ["git", "hg"])
 REMOTE = {"git": "origin", "hg": "default"}
 

@@ -25,6 +25,7 @@ from weft.errors import FailedUndone, NeedsHands, Refused, UsageError
 from weft.release import simple, upload
 from weft.stores.directory import DirectoryStore
 
+pytestmark = pytest.mark.usefixtures("warm")
 PASSWORD = "swordfish-4711"
 _NUMBERS = itertools.count(1)
 
