@@ -19,9 +19,9 @@ SLOW = ("release/test_pipeline", "release/test_hg", "release/test_git", "release
 
 # What takes longest, the longest first; the rest follows by its number of tests.
 LONGEST = ("tests/system", "tests/release/test_kill_sweep.py", "tests/host/test_light_sweep.py", "tests/host/test_zoo.py", "tests/host/test_engine.py",
-           "tests/stores/test_contract.py", "tests/release/test_failure_table.py", "tests/host/test_power_cut.py", "tests/release/test_pipeline.py",
-           "tests/host/test_crash_sweep.py", "tests/rollout/test_run.py", "tests/new/test_project.py", "tests/release/test_lock.py",
-           "tests/host/test_rollback.py", "tests/host/test_traffic.py", "tests/host/test_model.py", "tests/host/test_two_operators.py")
+           "tests/host/test_crash_sweep.py", "tests/host/test_power_cut.py", "tests/stores/test_contract.py", "tests/release/test_failure_table.py",
+           "tests/release/test_upload.py", "tests/rollout/test_run.py", "tests/host/test_rollback.py", "tests/host/test_two_operators.py",
+           "tests/host/test_model.py", "tests/new/test_project.py", "tests/release/test_lock.py", "tests/host/test_traffic.py")
 
 
 def pytest_configure():

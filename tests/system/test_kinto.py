@@ -1,18 +1,19 @@
-"""Kinto from its real sdists, on two hosts over SSH, under load: upgraded and rolled back twenty times, with no request failed,
-no answer mixed from two releases, and no record lost."""
+"""Kinto from its real sdists, on two hosts over SSH, under load: upgraded and rolled back, with no request failed, no answer mixed from two
+releases, and no record lost. 8 switches; `WEFT_SWEEPS=whole`: 20."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import sweeps
 from tests.system import kinto, postgres
 from tests.system.hosts import Fleet, missing
 from tests.system.voyage import Voyage, finish
 
 LACKS = missing() + postgres.missing()
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.skipif(bool(LACKS), reason="this machine lacks " + "; ".join(LACKS))]
-SWITCHES = 20
+SWITCHES = sweeps.size(8, 20)
 
 
 @pytest.fixture(scope="module")
