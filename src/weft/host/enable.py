@@ -53,6 +53,7 @@ def disable(machine: Any) -> list[str]:
     end = time.monotonic() + site.health.timeout
     while health.ask(site.port, site, 5).release and time.monotonic() < end:
         time.sleep(0.05)
+    undeploy.let_go(site)
     if health.ask(site.port, site, 5).release:
         raise NeedsHands("the server still answers for the site", "look whether it was restarted: its links are removed", machine.served())
     return did

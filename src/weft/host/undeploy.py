@@ -158,11 +158,16 @@ def reload(layout: Layout, site: Site) -> list[str]:
     return ["reloaded the server (other sites' requests that take over 3 s may have been cut)"]
 
 
-def ended(layout: Layout, site: Site) -> None:
-    """The slots' processes: in peace first, for what they still answer is read from the trees. A server that keeps them lets go of them itself."""
+def let_go(site: Site) -> None:
+    """Until a server that keeps the slots' processes itself has ended them, after their last requests."""
     adapter, end = find(site.server), time.monotonic() + site.longest_request + PATIENCE
     while any(adapter.accepting(site, slot) for slot in SLOTS) and time.monotonic() < end:
         time.sleep(0.05)
+
+
+def ended(layout: Layout, site: Site) -> None:
+    """The slots' processes: in peace first, for what they still answer is read from the trees."""
+    let_go(site)
     parent, uid = processes.parent_pid(find(site.server).pidfile(site)), _uid(layout, site)
     pids = slot_pids(layout, site) if parent and uid is not None else set()
     if pids and uid is not None:
