@@ -59,10 +59,7 @@ NEIGHBOUR = '''\
 def voyage(tmp_path_factory):
     with Fleet(1) as fleet:
         made = Voyage(tmp_path_factory.mktemp("adoption") / "operator", fleet)
-        made.new("hello")
-        made.release("0.1.0")
-        made.change("src/hello/app.py", "This is ", "Newer! This is ", "Newer.")
-        made.release("0.2.0")
+        made.hello()
         host = fleet.hosts[0]
         for folder in ("/srv/old/static", "/srv/neighbour"):
             host.run(["mkdir", "-p", folder])

@@ -18,10 +18,7 @@ WATCH, CONFIRM = 8.0, 15
 def voyage(tmp_path_factory):
     with Fleet(1, systemd=True) as fleet:
         made = Voyage(tmp_path_factory.mktemp("boot") / "operator", fleet)
-        made.new("hello")
-        made.release("0.1.0")
-        made.change("src/hello/app.py", "This is ", "Newer! This is ", "Newer.")
-        made.release("0.2.0")
+        made.hello()
         said = made.prepare()
         assert "systemd takes this host back at boot and every half minute if a switch is not confirmed" in said
         made.fab("deploy", "--version", "0.1.0")

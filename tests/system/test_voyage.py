@@ -22,10 +22,7 @@ ONLY_ON_HOSTS = '\nimport os\nif "WEFT_VERSION" in os.environ and "WEFT_SETTINGS
 def voyage(tmp_path_factory):
     with Fleet(2) as fleet:
         made = Voyage(tmp_path_factory.mktemp("voyage") / "operator", fleet)
-        made.new("hello")
-        made.release("0.1.0")
-        made.change("src/hello/app.py", "This is ", "Newer! This is ", "Newer.")
-        made.release("0.2.0")
+        made.hello()
         with (made.project / "src/hello/app.py").open("a") as out:
             out.write(ONLY_ON_HOSTS)
         made.change("src/hello/app.py", "Newer! ", "Newest! ", "Works on my machine.")

@@ -1,11 +1,13 @@
 """A whole voyage for system tests: an operator's home, a project, a fleet, and `inv` and `fab` as a person types them."""
 
+import atexit
 import json
 import os
 import signal
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,6 +23,8 @@ def tool(name):
 
 class Voyage:
     """home: the operator's, with ~/.ssh/config for the fleet's addresses.  project: where inv and fab are typed."""
+
+    released = None
 
     def __init__(self, home, fleet):
         self.home, self.fleet = Path(home), fleet
@@ -45,9 +49,27 @@ class Voyage:
         subprocess.run([tool("weft"), "new", name], cwd=self.home, check=True, capture_output=True, env={**os.environ, **self.env})
         self.project = self.home / name
         (self.project / "deploy/local.toml").unlink()
+        return self._here()
+
+    def _here(self):
         self.environment(contains='"version": "{version}"')
         self.commit("The fleet")
         return self.project
+
+    def hello(self):
+        """The project `hello` with its releases 0.1.0 and 0.2.0. The first voyage of this process makes them, each built in isolation; the next
+        ones have a copy."""
+        if not self.released:
+            self.new("hello")
+            self.release("0.1.0")
+            self.change("src/hello/app.py", "This is ", "Newer! This is ", "Newer.")
+            self.release("0.2.0")
+            kept = tempfile.mkdtemp(prefix="weft-hello-")
+            atexit.register(shutil.rmtree, kept, ignore_errors=True)
+            Voyage.released = shutil.copytree(self.project, Path(kept) / "hello", symlinks=True)
+            return self.project
+        self.project = shutil.copytree(self.released, self.home / "hello", symlinks=True)
+        return self._here()
 
     def environment(self, path="/health", contains="", aliases=(), watch=0.5, confirm=60):
         (self.project / "deploy").mkdir(exist_ok=True)
