@@ -53,6 +53,16 @@ def test_one_that_was_confirmed_needs_no_engine(state, monkeypatch):
         assert not run(monkeypatch, state, lambda: None, lambda: trial(state), lambda: None, lambda: end(state, 3))
 
 
+def test_one_that_was_held_and_then_confirmed_needs_no_engine(state, monkeypatch):
+    trial(state)
+    assert not run(monkeypatch, state, lambda: trial(state, left=-9.0, held=[1, "ab" * 8]), lambda: None, lambda: end(state, 3))
+
+
+def test_one_that_was_held_and_then_went_back_is_for_the_whole_engine(state, monkeypatch):
+    trial(state, held=[1, "ab" * 8])
+    assert run(monkeypatch, state, lambda: end(state, 2))
+
+
 def test_one_that_went_back_is_for_the_whole_engine(state, monkeypatch):
     trial(state)
     assert run(monkeypatch, state, lambda: end(state, 2))
@@ -69,11 +79,12 @@ def test_the_program_waits_before_it_is_the_whole_engine(state, tmp_path):
     assert marker.read_text() == "no"
 
 
-@pytest.mark.parametrize("what", ["late", "held", "earlier boot", "torn", "another was confirmed", "none began", "another's"])
-def test_all_else_is_for_the_whole_engine(state, what):
+@pytest.mark.parametrize("what", ["late", "held for long", "earlier boot", "torn", "another was confirmed", "none began", "another's"])
+def test_all_else_is_for_the_whole_engine(state, monkeypatch, what):
     if what == "late":
         trial(state, left=-1.0)
-    elif what == "held":
+    elif what == "held for long":
+        monkeypatch.setattr(watchdog, "HELD", 0.05)
         trial(state, held=[1, "ab" * 8])
     elif what == "earlier boot":
         trial(state, boot="another")
@@ -84,7 +95,7 @@ def test_all_else_is_for_the_whole_engine(state, what):
         end(state, 2)
     elif what == "another's":
         trial(state, number=4)
-    if what in ("late", "held", "earlier boot", "torn"):
+    if what in ("late", "held for long", "earlier boot", "torn"):
         (state / "last.json").write_text('{"generation": 3}')
     assert watchdog.confirmed(str(state), 3) is False
 

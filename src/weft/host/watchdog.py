@@ -14,6 +14,9 @@ import time
 WHOLE = "WEFT_WATCHDOG_WHOLE"
 """In the environment of an engine that is to do the watchdog's work, whatever it finds."""
 PAUSE = 1.0
+HELD = 45.0
+"""Seconds that one waits beside a trial that is held (ADR 18): the fleet's lock, which has just been heard of, is alive for longer. After that the whole
+engine looks at the lock."""
 
 
 def wanted(words: list[str]) -> bool:
@@ -37,17 +40,25 @@ def confirmed(state: str, number: int) -> bool:
     """Once the trial that is about to begin has ended, or is one that others must judge: whether it was confirmed."""
     while not (begun := _read(f"{state}/trial.json").get("generation") == number) and not _idle(f"{state}/lock"):
         time.sleep(0.2)
-    while (left := _left(_read(f"{state}/trial.json"), number)) > 0:
+    since = 0.0
+    while said := _read(f"{state}/trial.json"):
+        since = since or (_now() if said.get("held") else 0.0)
+        if (left := _left(said, number, since)) <= 0:
+            break
         time.sleep(min(left + 0.05, PAUSE))
     return begun and not os.path.lexists(f"{state}/trial.json") and _read(f"{state}/last.json").get("generation") == number
 
 
-def _left(trial: dict[str, object], number: int) -> float:
-    """Seconds until a plain trial of this boot is over; 0 for any other."""
-    deadline = trial.get("deadline")
-    if trial.get("generation") != number or trial.get("held") or not isinstance(deadline, float) or trial.get("boot") != _boot():
+def _left(trial: dict[str, object], number: int, since: float) -> float:
+    """Seconds until a trial of this boot is over, or has been held for long; 0 for any other. since: when, on the boot clock, it was first seen held."""
+    deadline = since + HELD if trial.get("held") else trial.get("deadline")
+    if trial.get("generation") != number or not isinstance(deadline, float) or trial.get("boot") != _boot():
         return 0.0
-    return deadline - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return deadline - _now()
+
+
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _engine(words: list[str]) -> int:
