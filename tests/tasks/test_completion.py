@@ -31,7 +31,7 @@ def completed(front, *words):
 
 
 def test_tasks_and_their_options_are_completed():
-    assert set(completed("fab", "d")) == {"deploy", "doctor"}
+    assert set(completed("fab", "d")) == {"deploy", "disable", "doctor"}
     assert set(completed("fab", "un")) == {"undeploy", "unlock"}
     assert set(completed("fab", "logs", "--")) >= {"--lines", "--follow", "--errors", "--env", "--limit", "--exclude", "--json"}
     assert completed("fab", "rollback", "--fa") == ["--fast"]
