@@ -211,8 +211,9 @@ def test_endless_bytes_behind_a_file_are_not_read(host):
     release, content = host.published("1.2")
     files = [{"sha256": a.sha256, "size": a.size} for a in release.for_host()]
     blobs = [content[each["sha256"]] for each in files] + [b"x" * (16 << 20)]
-    code, last, _ = host.call("stage", blobs, base=1, files=files, **host.publisher.words(release))
-    assert code == 0, last
+    code, last, said = host.call("stage", blobs, base=1, files=files, **host.publisher.words(release))
+    assert "result" in said[-1], "what was announced is staged"
+    assert (code, last["error"]["message"]) == (3, "the request is larger than 4 MiB"), "what follows is taken for the next request"
     assert not [name for name in os.listdir(host.root / "cache") if (host.root / "cache" / name).stat().st_size >= 16 << 20]
 
 

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from tests.rollout.conftest import end_left, wait_for_order
+from tests.rollout.test_heartbeat import a_minute_later
 from tests.test_values import release
 from weft.config.load import environment
 from weft.errors import FailedUndone, Interrupted, OutcomeUnknown, Refused, WeftError
@@ -129,8 +130,7 @@ def test_a_second_ctrl_c_leaves_and_says_where_it_may_be_at_work(migrating, yard
         end_left(rollout.runs[0])
     assert error.lines() == ["interrupted before anything was switched", "now:  no release is served everywhere; the migration may still be at work on web1, "
                              "and the database may have changed", "next: to go on: fab deploy --version 1.0"]
-    for name in yard.hosts:  # whoever leaves at once leaves the lock to go stale
-        (yard.prefix(name) / "stale").write_text("0")
+    a_minute_later(yard, *yard.hosts)  # whoever leaves at once leaves the lock to go stale
     migrating().rollout("deploy", "1.0").run()
     assert migrations(yard) == {"web1": 1} and [yard.serves(name) for name in yard.hosts] == ["1.0"] * 4
 
