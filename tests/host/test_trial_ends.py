@@ -11,7 +11,8 @@ import pytest
 from tests.host import light_engine
 from tests.host.light import PYTHON
 from tests.host.light_host import LightHost, make_release
-from weft.host import lock
+from weft.host import lock, trial
+from weft.host.layout import Layout
 
 pytestmark = pytest.mark.slow
 LATER = 100_000
@@ -262,3 +263,16 @@ def test_a_confirmation_of_another_generation_than_the_one_on_trial(host, other)
     assert (host.records(), (host.state / "trial.json").read_bytes()) == before, "it stays on trial"
     assert host.recover(ahead=LATER)["code"] == 0 and version(host) == "1.0"
     goes_on(host)
+
+
+def test_two_trials_of_one_moment_are_not_taken_for_each_other(tmp_path, monkeypatch):
+    """The name of the one that was confirmed last says which pending one only lacks its record: the same name would confirm another."""
+    layout = Layout("shop", str(tmp_path))
+    monkeypatch.setattr(trial, "now", lambda: 1000.0)
+    monkeypatch.setattr(trial, "set_status", lambda *_words, **_more: None)
+    layout.trial.parent.mkdir(parents=True)
+    seen = set()
+    for number in (1, 2, 1):
+        trial.begin(layout, "a", number, 60.0)
+        seen.add(json.loads(layout.trial.read_text())["id"])
+    assert len(seen) == 3

@@ -67,7 +67,7 @@ def begin(layout: Layout, slot: str, generation: int, seconds: float) -> None:
     was = record(layout, generation).get("status", "")
     deadline = now() + seconds
     trial = {"generation": generation, "slot": slot, "was": was, "previous": slot_generation(layout, old), "previous_slot": old,
-             "boot": boot_id(), "deadline": deadline, "id": f"{boot_id()[:8]}-{deadline:.3f}"}
+             "boot": boot_id(), "deadline": deadline, "id": f"{boot_id()[:8]}-{generation}-{os.urandom(6).hex()}"}
     durable.write(layout.trial, json.dumps(trial), 0o600, sync=False)  # of this boot alone; the record is what outlives it
     set_status(layout, generation, "pending", was=was, trial=trial["id"])
 
