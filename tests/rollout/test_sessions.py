@@ -1,6 +1,4 @@
-"""The sessions of a connection: one ahead, and none that is of no use any more. A real sshd has them in test_ssh.py."""
-
-import threading
+"""The sessions of a connection: none that is of no use any more. A real sshd has them in test_ssh.py."""
 
 import pytest
 from paramiko.ssh_exception import ChannelException
@@ -29,49 +27,19 @@ class Connection:
     """refused: how often an opening is refused first."""
 
     def __init__(self, refused=0):
-        self.transport, self.refused, self.opened, self.threads = self, refused, [], set()
+        self.transport, self.refused, self.opened = self, refused, []
 
     def open_session(self, window_size, timeout):
         if self.refused:
             self.refused -= 1
             raise ChannelException(2, "Connect failed")
-        self.threads.add(threading.current_thread().name)
         self.opened.append(Channel())
         return self.opened[-1]
-
-
-def test_the_next_one_is_open_before_it_is_asked_for():
-    connection = Connection()
-    ahead = Sessions(connection, 5)
-    ahead.prepare()
-    ahead.prepare()
-    assert ahead.take() == (connection.opened[0], False) and len(connection.opened) == 1
-    assert connection.threads == {"weft-spare"}
-    assert ahead.take() == (connection.opened[1], False)
-
-
-def test_a_command_waits_in_it_for_its_request():
-    connection = Connection()
-    ahead = Sessions(connection, 5)
-    ahead.prepare("engine")
-    channel, started = ahead.take()
-    assert started and channel.commands == ["engine"]
-
-
-def test_one_that_has_ended_is_not_taken():
-    connection = Connection()
-    ahead = Sessions(connection, 5)
-    ahead.prepare("engine")
-    ahead._spare._thread.join(60)
-    connection.opened[0].closed = True
-    channel, started = ahead.take()
-    assert channel is connection.opened[1] and not started
 
 
 def test_one_whose_engine_waits_is_taken_first_and_only_once_unless_it_waits_for_long(monkeypatch):
     connection = Connection()
     ahead = Sessions(connection, 5)
-    ahead.prepare()
     first, second = Channel(), Channel()
     ahead.keep(first)
     ahead.keep(second)
@@ -96,13 +64,3 @@ def test_a_host_with_one_session_a_connection_is_asked_again(monkeypatch):
     monkeypatch.setattr(sessions, "REFUSED", -1.0)
     with pytest.raises(ChannelException):
         Sessions(Connection(refused=1), 5).take()
-
-
-def test_nothing_is_left_open():
-    connection = Connection()
-    ahead = Sessions(connection, 5)
-    ahead.prepare()
-    ahead._spare._thread.join(60)
-    ahead.close()
-    ahead.prepare()
-    assert connection.opened[0].closed and ahead._spare is None

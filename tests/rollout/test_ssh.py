@@ -212,24 +212,25 @@ def test_a_peer_that_falls_silent_is_noticed(reach):
     assert caught.value.message == "web1: no sign of life for 2 s; the connection counts as lost"
 
 
-def test_a_peer_that_fell_silent_between_two_requests_is_noticed(reach):
-    """A session was opened ahead, so that nothing has asked the peer for a while when its engine is to be started."""
-    host, access = reach()
+@pytest.mark.parametrize("waits, said", [(True, "no sign of life for 4 s; the connection counts as lost"), (False, "the connection was lost: no sign of life for 2 s")])
+def test_a_peer_that_fell_silent_between_two_requests_is_noticed(reach, waits, said):
+    """With an engine that waits, and where one is to be started: nothing has asked the peer for a while."""
+    host, access = reach(silence=4.0)
     channel = transport.open(host, dataclasses.replace(access, connect_timeout=2))
     mine = channel.connection.transport.sock.getsockname()[1]
     try:
         observe(channel)
-        channel._sessions.take()[0].close()
-        channel._sessions.prepare()
-        ahead = channel._sessions.take()
-        channel._sessions.take = lambda: ahead
+        if not waits:
+            channel._sessions.take()[0].close()
+        next_one = channel._sessions.take()
+        channel._sessions.take = lambda: next_one
         os.kill(_sshd_of(mine), signal.SIGSTOP)
         with pytest.raises(OutcomeUnknown) as caught:
             observe(channel)
     finally:
         channel.close()
         _kill_stopped()
-    assert ahead[1] is False and caught.value.message == "web1: the connection was lost: no sign of life for 2 s"
+    assert next_one[1] is waits and caught.value.message == f"web1: {said}"
 
 
 def test_one_engine_answers_request_after_request(fleet, reach):

@@ -17,7 +17,7 @@ from weft.rollout.inventory import Host
 from weft.rollout.job import Job
 from weft.rollout.spare import Spare
 
-# How often a confirmation is tried, each time over a fresh connection; the seconds between tries; and how many seconds
+# How often a confirmation is tried, each time after a fresh login; the seconds between tries; and how many seconds
 # past its deadline a host that does not answer is still asked.
 TRIES, PAUSE, GRACE = 3, 1.0, 5.0
 # No generation has this number: to revert it changes nothing, but waits for the host's lock and tells the state.
@@ -135,7 +135,7 @@ class HostRun:
         self.migrated = True
 
     def switch(self) -> None:
-        """Activate, then confirm over a fresh connection."""
+        """Activate, log in anew, and confirm."""
         self.status = "switching"
         back = self.job.verb == "rollback" and not self.fetches
         wish = {"to": self.job.to, **self._force()} if back else {"generation": self.generation}
@@ -155,7 +155,7 @@ class HostRun:
     def _confirm(self, how: dict[str, Any], call: Callable[..., dict[str, Any]] | None = None) -> None:
         for left in reversed(range(TRIES)):
             try:
-                said, call = (call or self._fresh)("confirm", {"generation": self.generation, **how}, limit=120.0), None
+                said, call = (call or self._proven)("confirm", {"generation": self.generation, **how}, limit=120.0), None
                 self.state, self.status, self.held, self.deadline = said["state"], "switched", bool(how), said.get("deadline", self.deadline)
                 return
             except WeftError as error:
@@ -239,11 +239,16 @@ class HostRun:
             self._channel.close()
             self._channel = None
 
-    def _fresh(self, verb: str, wish: dict[str, Any], limit: float = 120.0) -> dict[str, Any]:
-        """Over a connection that was begun after the last switch, if there was one."""
+    def _proven(self, verb: str, wish: dict[str, Any], limit: float = 120.0) -> dict[str, Any]:
+        """Once a login that was begun after the switch has succeeded, over the connection whose engine waits; else over a fresh one."""
         second, self._second = self._second, None
+        if not (reached := second and second.take()):
+            return self._fresh(verb, wish, limit)
+        reached.close()
+        return self._call(verb, wish, limit=limit)
+
+    def _fresh(self, verb: str, wish: dict[str, Any], limit: float = 120.0) -> dict[str, Any]:
         self.close()
-        self._channel = second.take() if second else None
         return self._call(verb, wish, limit=limit)
 
     def _call(self, verb: str, wish: dict[str, Any], files: Any = (), limit: float = 900.0) -> dict[str, Any]:
@@ -266,15 +271,10 @@ class HostRun:
             self.event(name, {"event": "end", "verb": verb, "failed": failed, **({"held": True} if verb == "confirm" and wish.get("hold") else {})})
 
     def _heard(self, event: dict[str, Any]) -> None:
-        """Once the host says that it has switched, the connection is begun that is to prove that it can still be reached: nothing of it is older."""
+        """Once the host says that it has switched, the login is begun that is to prove that it can still be reached: nothing of it is older."""
         self.event(self.host.name, event)
         if event.get("kind") == "flip" and event.get("state") == "done" and self._second is None:
-            self._second = Spare(self._ready, lambda channel: channel.close())
-
-    def _ready(self) -> Channel:
-        channel = self.job.open(self.host)
-        getattr(channel, "ready", lambda: None)()
-        return channel
+            self._second = Spare(lambda: self.job.open(self.host), lambda channel: channel.close())
 
     def aside(self, verb: str, wish: dict[str, Any], limit: float = 10.0) -> dict[str, Any]:
         """A small request beside what is under way, over the same connection where there is one; nothing is shown of it. Raises as `exec` does."""

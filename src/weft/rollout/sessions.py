@@ -1,4 +1,4 @@
-"""The sessions of one SSH connection: one that is opened before it is needed, or the one whose engine waits for another request."""
+"""The sessions of one SSH connection: the one whose engine waits for another request, or a new one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import socket
 import threading
 import time
 from typing import Any
-
-from weft.rollout.spare import Spare
 
 WINDOW = 4 << 20
 REFUSED, AGAIN = 2.0, 0.1
@@ -22,17 +20,10 @@ class Sessions:
 
     def __init__(self, connection: Any, timeout: float):
         self._connection, self._timeout = connection, timeout
-        self._spare: Spare | None = None
         self._kept: Any = None
         self._since = 0.0
         self._closed = False
         self._mutex = threading.Lock()
-
-    def prepare(self, command: str = "") -> None:
-        """Have one ready for the next `take`. command: what is to be started in it by then."""
-        with self._mutex:
-            if self._spare is None and not self._closed:
-                self._spare = Spare(lambda: self._made(command), lambda made: made[0].close())
 
     def take(self) -> tuple[Any, bool]:
         """An open one, and whether a command was started in it. Raises what paramiko raises where none is to be had."""
@@ -42,10 +33,7 @@ class Sessions:
             if _lives(kept) and time.monotonic() - self._since < FRESH:
                 return kept, True
             kept.close()
-        with self._mutex:
-            spare, self._spare = self._spare, None
-        channel, started = spare and spare.take() or (None, False)
-        return (channel, started) if channel is not None and _lives(channel) else (self._opened(), False)
+        return self._opened(), False
 
     def keep(self, channel: Any) -> None:
         """One whose engine waits for another request, for the next `take`."""
@@ -56,15 +44,19 @@ class Sessions:
         channel.close()
 
     def start(self, channel: Any, command: str) -> None:
-        """In an open one. Raises socket.timeout where nobody answers: paramiko itself would wait for ever, and a session that was opened
-        ahead may be of a connection that has been dead for a while."""
-        late = threading.Timer(self._timeout, channel.close)
+        """In an open one. Raises socket.timeout where nobody answers: paramiko itself would wait for ever."""
+        silent = threading.Event()
+
+        def end() -> None:
+            silent.set()
+            channel.close()
+        late = threading.Timer(self._timeout, end)
         late.daemon = True
         late.start()
         try:
             channel.exec_command(command)
         except Exception:
-            if late.finished.is_set():
+            if silent.is_set():
                 raise socket.timeout(f"no sign of life for {self._timeout:g} s") from None
             raise
         finally:
@@ -72,18 +64,9 @@ class Sessions:
 
     def close(self) -> None:
         with self._mutex:
-            spare, self._spare, self._closed = self._spare, None, True
-            kept, self._kept = self._kept, None
-        if spare:
-            spare.drop()
+            kept, self._kept, self._closed = self._kept, None, True
         if kept is not None:
             kept.close()
-
-    def _made(self, command: str) -> tuple[Any, bool]:
-        channel = self._opened()
-        if command:
-            self.start(channel, command)
-        return channel, bool(command)
 
     def _opened(self) -> Any:
         from paramiko.ssh_exception import ChannelException

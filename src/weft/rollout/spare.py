@@ -1,4 +1,4 @@
-"""What is opened before it is needed, so that its round trips pass while a host works: a session for the next request, a connection for the confirmation.
+"""What is opened before it is needed, so that its round trips pass while a host works: the login that a confirmation needs.
 
 A spare one that does not come about is no failure: what needs it then opens one as it always did, and tells what is wrong.
 """

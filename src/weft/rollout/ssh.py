@@ -39,10 +39,6 @@ class SSHChannel:
         self._gateway = open_links(self.connection, host, access, known_keys(access))
         self._sessions = Sessions(self.connection, access.connect_timeout)
 
-    def ready(self) -> None:
-        """Have an engine started that waits for the next request."""
-        self._sessions.prepare(self.access.command)
-
     def exec(self, request: dict[str, Any], files: Iterable[BinaryIO] = (), on_event: Event | None = None,
              limit: float = 900.0) -> dict[str, Any]:
         setup = request.get("verb") == "setup"
