@@ -75,7 +75,7 @@ def marks(layout: Layout, slot: str, parent: int, uid: int) -> list[Mark]:
     for name in names:
         path = layout.run(slot) / name
         if name.isdigit() and int(name) in alive:
-            mark = _read(path, int(name))
+            mark = read(path, int(name))
             if mark:
                 found.append(mark)
         elif not name.endswith(".tmp"):
@@ -83,7 +83,8 @@ def marks(layout: Layout, slot: str, parent: int, uid: int) -> list[Mark]:
     return sorted(found, key=lambda m: m.pid)
 
 
-def _read(path: Path, pid: int) -> Mark | None:
+def read(path: Path, pid: int) -> Mark | None:
+    """The mark in a file that the application's account has written; None for what is none."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:

@@ -98,8 +98,8 @@ class Published:
     burnt: bool = False
 
 
-def open_project(root: Path) -> Project:
-    """Raises UsageError for a configuration that cannot work."""
+def configured(root: Path) -> load.Layer:
+    """What the project says of itself. Raises UsageError for a configuration that cannot work."""
     config = load.project(root)
     try:
         app_name(config["name"])
@@ -116,6 +116,12 @@ def open_project(root: Path) -> Project:
         vendor.words(config["vendor"])
     except UsageError as error:
         raise config.wrong("vendor", error.message.removeprefix("vendor: "), error.hint) from None
+    return config
+
+
+def open_project(root: Path) -> Project:
+    """Raises UsageError for a configuration that cannot work."""
+    config = configured(root)
     return Project(root, config, open_repository(root), open_store(config["artifacts"], root))
 
 

@@ -44,12 +44,36 @@ def system_fits(python: str) -> bool:
 
 def standalone(prefix: str) -> Httpd | None:
     """mod_wsgi-standalone in PREFIX/opt/apache, if it is there."""
-    for packages in Path(prefix, "opt/apache/lib").glob("python3*/site-packages"):
+    return in_virtualenv(Path(prefix, "opt/apache"))
+
+
+def in_virtualenv(home: Path, python: str = "3*") -> Httpd | None:
+    """mod_wsgi-standalone in a virtualenv of that minor version of Python, if it is there."""
+    for packages in (home / "lib").glob(f"python{python}/site-packages"):
         httpd = packages / "mod_wsgi_packages/httpd"
         for module in (packages / "mod_wsgi/server").glob("mod_wsgi*.so"):
             if (httpd / "bin/httpd").exists():
                 return Httpd(httpd / "bin/httpd", httpd / "modules", module)
     return None
+
+
+def loads(httpd: Httpd) -> str:
+    """The directives that load what a private Apache needs, but for what is built in or loaded already; mod_wsgi last."""
+    return "\n".join([*(f"<IfModule !mod_{name}.c>\n<IfModule !{name}_module>\n    LoadModule {name}_module {httpd.modules}/mod_{name}.so\n"
+                        "</IfModule>\n</IfModule>" for name in _MODULES), f"LoadModule wsgi_module {httpd.mod_wsgi}"])
+
+
+def types() -> str:
+    """The directive that says which type a file has."""
+    mime = Path("/etc/mime.types")
+    return f"TypesConfig {mime}" if mime.exists() else "TypesConfig /dev/null"
+
+
+def account_lines(account: str) -> str:
+    """Started by root it must serve as somebody else; started by anybody else it can't."""
+    if os.geteuid() != 0:
+        return ""
+    return f"User {account}\nGroup #{pwd.getpwnam(account).pw_gid}\n"
 
 
 def choose(site: Site) -> Httpd | None:
@@ -73,21 +97,16 @@ class Express:
 
     def _httpd(self, site: Site) -> str:
         httpd = choose(site) or SYSTEM
-        loads = "\n".join(f"<IfModule !mod_{name}.c>\n<IfModule !{name}_module>\n    LoadModule {name}_module {httpd.modules}/mod_{name}.so\n"
-                          "</IfModule>\n</IfModule>" for name in _MODULES)
-        mime = Path("/etc/mime.types")
-        types = f"TypesConfig {mime}" if mime.exists() else "TypesConfig /dev/null"
         return f"""\
 # Written by weft: a private Apache under {site.prefix}.
 ServerRoot "{site.prefix}"
 ServerName localhost
 PidFile {self.pidfile(site)}
 ErrorLog {self.error_log(site)}
-{loads}
-LoadModule wsgi_module {httpd.mod_wsgi}
-{self._account(site)}DefaultRuntimeDir {site.prefix}/var/run
+{loads(httpd)}
+{account_lines(site.account)}DefaultRuntimeDir {site.prefix}/var/run
 WSGISocketPrefix {site.prefix}/var/run/wsgi
-{types}
+{types()}
 LogFormat "%h %t \\"%r\\" %>s %B %D" weft
 CustomLog "{bounded(httpd.rotatelogs, f'{site.prefix}/var/log/access.log', 5, '10M')}" weft
 <Directory />
@@ -100,12 +119,6 @@ ThreadsPerChild 50
 MaxRequestWorkers 150
 IncludeOptional {self._home(site)}/sites/*.conf
 """
-
-    def _account(self, site: Site) -> str:
-        """Started by root it must serve as somebody else; started by anybody else it can't."""
-        if os.geteuid() != 0:
-            return ""
-        return f"User {site.account}\nGroup #{pwd.getpwnam(site.account).pw_gid}\n"
 
     def links(self, site: Site) -> dict[str, str]:
         return {}

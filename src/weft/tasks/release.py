@@ -9,7 +9,7 @@ from typing import Any
 from invoke import Collection, task
 
 from weft.errors import Refused
-from weft.tasks import chain, shell
+from weft.tasks import chain, develop, shell
 
 _JSON = "One JSON object as the last line of standard output."
 
@@ -165,4 +165,4 @@ def _report(proposal: Any, warnings: list[str], json: bool) -> dict[str, Any]:
             "place": str(place), "id": store.manifest(frame.app, frame.version).id, "next": following, "warnings": warnings}
 
 
-ns = Collection(release, status, test, build, lock, chain.verify, chain.yank, chain.index)
+ns = Collection(release, status, test, build, lock, chain.verify, chain.yank, chain.index, *develop.TASKS)
