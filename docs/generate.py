@@ -120,7 +120,7 @@ def commands() -> str:
         answers = list(pool.map(said, asked))
     lines = ["# Commands", "", MARK,
              "`inv` is typed by the developer who releases, `fab` by the operator who deploys, both in the project's root or below; `weft-host` by root on a host.",
-             "Every task takes `--json`, but `inv test`; it prints one object and nothing else on standard output. Progress goes to",
+             "Every task takes `--json`, but `inv test` and `inv develop`; it prints one object and nothing else on standard output. Progress goes to",
              "standard error for `inv`, and is left out with `--json` for `fab`.", ""]
     for words, answer in zip(asked, answers):
         title = " ".join(word for word in words if word != "--help")

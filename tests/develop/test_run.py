@@ -237,7 +237,7 @@ def test_ctrl_c_ends_it_and_leaves_nothing_but_the_virtualenv(dev):
     until(lambda: dev.lines[-1:] == ["now:  nothing is served any more; what Apache had is removed\n"])
     assert "Traceback (most recent call last)" not in dev.output.partition("fifth")[2]
     assert ours(dev.home) == [] and list((dev.home / "runs").glob(rundir.PREFIX + "*")) == [] and dev.ask()[0] == 0
-    assert sorted(path.name for path in (dev.root / ".weft").iterdir()) == ["develop"]
+    assert list((dev.root / "src").rglob("*.pyc")) == [] and sorted(path.name for path in (dev.root / ".weft").iterdir()) == ["develop"]
     assert sorted(path.name for path in (dev.root / ".weft/develop").iterdir()) == [".gitignore", "lock", "venv"]
 
 
@@ -255,8 +255,13 @@ def test_a_chosen_port_and_virtualenv_and_a_kill_that_nothing_survives(dev):
     until(lambda: ours(dev.home) == [])
     left = list((dev.home / "runs").glob(rundir.PREFIX + "*"))
     assert len(left) == 1 and dev.ask()[0] == 0
-    dev.start()
+    beside = dev.home / "library"
+    beside.mkdir()
+    dev.start("--watch", f"*.json, {beside}")
     assert not left[0].exists()
+    for path in (dev.root / "data.json", beside / "more.py"):
+        path.write_text("{}")
+        until(lambda: dev.shows(rf"changed: .*{path.name}$"))
     assert dev.end(signal.SIGTERM) == 143
 
 
@@ -267,7 +272,7 @@ def test_root_serves_as_somebody_else_and_says_what_that_one_cannot_read():
         assert here.start().said()["uid"] == pwd.getpwnam("nobody").pw_uid
         here.app(first="second")
         until(lambda: here.said().get("word") == "second")
-        assert here.end() == 130 and ours(here.home) == [] and list((here.home / "runs").glob(rundir.PREFIX + "*")) == []
+        assert here.end(signal.SIGHUP) == 130 and ours(here.home) == [] and list((here.home / "runs").glob(rundir.PREFIX + "*")) == []
         here.root.chmod(0o700)
         done = here.inv()
         output = done.communicate(timeout=180)[0]

@@ -28,6 +28,7 @@ from weft.servers.express import Httpd
 TICK = 0.1
 STARTS, STOPS = 60.0, 15.0
 """Seconds for Apache to listen, and to end its children."""
+GONE = "nothing is served any more; what Apache had is removed"
 DIED = ("the process ended while it imported the application: os._exit(), a signal such as SIGSEGV, or no memory\n"
         "now:  every request is answered with this\nnext: the log above has its last words; mend it and save\n")
 
@@ -44,18 +45,22 @@ class Wish:
 
 def develop(root: Path, wish: Wish, screen: Screen) -> None:
     """Serve until somebody ends it: never returns. Raises Interrupted then; Refused and UsageError for what is in the way before anything is served."""
-    tree = checkout.read(root, wish.env)
-    screen.line(tree.said)
-    number, there = server.port(wish.port), virtualenv.find(tree, wish.venv)
-    httpd = server.choose(there.python, there.minor, there.path, tools.cache())
     with hung_up():
         try:
+            tree = checkout.read(root, wish.env)
+            screen.line(tree.said)
+            number, there = server.port(wish.port), virtualenv.find(tree, wish.venv)
+            httpd = server.choose(there.python, there.minor, there.path, tools.cache())
             virtualenv.fill(tree, there, screen.line, screen.live)
             screen.line(f"virtualenv {there.path}, Apache {httpd.program}, mod_wsgi for Python {there.minor}")
             with rundir.opened() as run:
                 Session(tree, wish, there, httpd, number, run, screen).serve()
         except KeyboardInterrupt:
-            raise Interrupted("stopped", "", "nothing is served any more; what Apache had is removed") from None
+            raise Interrupted("stopped", "", GONE) from None
+        except OSError as error:
+            if screen.gone:
+                raise Interrupted("nobody reads what is shown any more", "", GONE) from None
+            raise FailedUndone(f"{error.filename or 'inv develop'}: {error.strerror}", "mend it, then run inv develop again", GONE) from None
 
 
 @contextmanager
@@ -100,8 +105,6 @@ class Session:
                     self.renew(changes)
                 self.converge()
                 time.sleep(TICK)
-        except OSError as error:
-            raise (KeyboardInterrupt() if self.screen.gone else error) from None
         finally:
             self._stop()
 
@@ -121,9 +124,13 @@ class Session:
         try:
             self.tree = checkout.read(self.tree.root, self.wish.env, self.tree)
             text, self.log.hidden = checkout.settings(self.tree)
-            generation.write(self.layout, self.number, self.tree.entry, checkout.record(self.tree), text, self.owner)
+            record = checkout.record(self.tree)
         except WeftError as error:
             self._fail("\n".join([error.message, f"next: {error.hint}" if error.hint else ""]).strip() + "\n")
+        except (OSError, UnicodeError) as error:  # a file that goes while it is read
+            self._fail(f"{error}\n")
+        else:
+            generation.write(self.layout, self.number, self.tree.entry, record, text, self.owner)
         if virtualenv.fingerprint(self.tree, self.there) != self.wanted and not self.there.named:
             self.wanted = virtualenv.fingerprint(self.tree, self.there)
             self.screen.at("what is to be installed has changed: end this with Ctrl-C and start it again", "33")
@@ -147,6 +154,7 @@ class Session:
                 processes.terminate(set(pids), self.process.pid, uid, 0, by)
         for mark in seen.gone:
             self.asked.pop(mark.pid, None)
+            self.told.discard(mark.pid)
         self.asked.update(dict.fromkeys(orders.end, now))
         if orders.died:
             self.number += 1
@@ -168,11 +176,12 @@ class Session:
         conf.write_text(server.conf(self.run, self.layout, self.httpd, self.account.pw_name, self.there.path, self.port, self.tree.site.threads), encoding="utf-8")
         conf.chmod(0o600)
         setpriv = shutil.which("setpriv", path=commands.environment()["PATH"])
-        # Should this process be killed, the kernel ends Apache. A session of its own: Ctrl-C is for us.
+        # Should this process be killed, the kernel ends Apache. A session of its own: Ctrl-C is for us. No byte code: two saves in one second would
+        # look alike to what it is compared by.
         bound = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv and commands.may_die_with_us() else []
         with (self.run / "apache.out").open("wb") as out:
             self.process = subprocess.Popen([*bound, str(self.httpd.program), "-f", str(conf), "-DFOREGROUND"], stdin=subprocess.DEVNULL, stdout=out,
-                                            stderr=subprocess.STDOUT, cwd="/", env=commands.environment(), start_new_session=True)
+                                            stderr=subprocess.STDOUT, cwd="/", env={**commands.environment(), "PYTHONDONTWRITEBYTECODE": "1"}, start_new_session=True)
         deadline = time.monotonic() + STARTS
         while not _listens(self.port):
             if self.process.poll() is not None or time.monotonic() > deadline:
