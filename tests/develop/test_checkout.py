@@ -63,6 +63,11 @@ def test_the_environment_is_one_for_development_and_never_another_by_itself(tmp_
     assert named or "no environment" in tree.said
 
 
+def test_an_environment_for_development_may_hold_settings_alone(tmp_path):
+    tree = checkout.read(made.make(tmp_path / "shop", deploy__development_DOT_toml="[settings.page]\ncolour = 'mine'\n"))
+    assert ini(checkout.settings(tree)[0])["colour"] == "mine" and tree.site.account == "nobody"
+
+
 def test_of_two_local_ones_somebody_must_choose(tmp_path):
     root = made.make(tmp_path / "shop", deploy__development_DOT_toml="", deploy__local_DOT_toml=LOCAL, deploy__play_DOT_toml=LOCAL)
     with pytest.raises(UsageError, match="which environment") as error:

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import io
 import json
 import os
 import pwd
@@ -22,7 +23,9 @@ import pytest
 from tests.develop import made
 from tests.host import bench_host
 from tests.processes import ended
-from weft.develop import rundir
+from weft.develop import run, rundir
+from weft.develop.screen import Screen
+from weft.errors import Refused
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(bench_host.missing()), reason=bench_host.missing() or "-")]
 SOURCE = Path(__file__).parents[2] / "src"
@@ -57,7 +60,9 @@ class Developer:
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8")
 
     def start(self, *words):
-        """The reader of its lines goes on to their end."""
+        """The reader of its lines goes on to their end. What still runs ends first: each test may also run alone."""
+        if self.process and self.process.poll() is None:
+            self.end()
         self.process, self.lines = self.inv(*words), []
         threading.Thread(target=lambda out=self.process.stdout, lines=self.lines: lines.extend(iter(out.readline, "")) or out.close(), daemon=True).start()
         until(lambda: self.process.poll() is not None or self.shows(r"serving .* at http://localhost:\d+/"))
@@ -110,6 +115,8 @@ class Developer:
                 self.end()
             self.process.kill()
             self.process.wait()
+        for pid in ours(self.home):
+            os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.home)
 
 
@@ -249,7 +256,7 @@ def test_a_chosen_port_and_virtualenv_and_a_kill_that_nothing_survives(dev):
         output = done.communicate(timeout=180)[0]
         assert done.returncode == 3 and f"port {taken} cannot be listened on" in output and "now:  nothing changed\nnext: " in output
     dev.start("--port", str(taken), "--venv", str(dev.root / ".weft/develop/venv"))
-    assert dev.port == taken and dev.said()["word"] == "fifth"
+    assert dev.port == taken and dev.said()["page"]["colour"]
     dev.process.kill()
     dev.process.wait()
     until(lambda: ours(dev.home) == [])
@@ -257,12 +264,21 @@ def test_a_chosen_port_and_virtualenv_and_a_kill_that_nothing_survives(dev):
     assert len(left) == 1 and dev.ask()[0] == 0
     beside = dev.home / "library"
     beside.mkdir()
-    dev.start("--watch", f"*.json, {beside}")
+    dev.start("--watch", f"*.json, {beside}, !mine.*")
     assert not left[0].exists()
+    (dev.root / "mine.json").write_text("{}")
     for path in (dev.root / "data.json", beside / "more.py"):
         path.write_text("{}")
         until(lambda: dev.shows(rf"changed: .*{path.name}$"))
-    assert dev.end(signal.SIGTERM) == 143
+    assert dev.end(signal.SIGTERM) == 143 and not dev.shows("mine.json")
+
+
+def test_a_secret_that_is_not_to_be_had_is_said_before_anything_is_made(tmp_path, monkeypatch):
+    monkeypatch.delenv("SHOP_PASSWORD", raising=False)
+    root = made.make(tmp_path / "shop")
+    with pytest.raises(Refused, match="the secret page.password: the variable SHOP_PASSWORD is not set"):
+        run.develop(root, run.Wish(), Screen(io.StringIO(), False))
+    assert not (root / ".weft").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an Apache that root starts: sudo make test")

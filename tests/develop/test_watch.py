@@ -18,6 +18,7 @@ def test_code_templates_and_settings_count_and_what_is_made_does_not(tmp_path):
     (tmp_path / "src/shop/nowhere.py").symlink_to("gone")
     assert names(tmp_path) == ["deploy/local.toml", "etc/shop.ini", "src/shop/app.py", "src/shop/build/step.py", "src/shop/page.html", "wsgi/shop.wsgi"]
     assert names(tmp_path, patterns=("*.json",), files=(tmp_path / "static", tmp_path / "absent")) == ["data.json", "static"]
+    assert names(tmp_path, ignored=("shop", "*.toml")) == ["etc/shop.ini", "wsgi/shop.wsgi"]
 
 
 def test_a_change_is_one_of_time_size_or_file(tmp_path):
@@ -56,12 +57,12 @@ def watch(fake):
 
 
 def test_several_changes_in_a_row_are_one():
-    a, b = {"a": (1, 1, 1)}, {"b": (1, 1, 1)}
-    fake = Fake({}, a, {**a, **b}, {**a, **b})
+    a, b, c = ({name: (1, 1, 1)} for name in "abc")
+    fake = Fake({}, a, {**a, **b}, {**a, **b, **c})
     there = watch(fake)
     assert there.changes() == []  # not yet
     fake.now = 0.25
-    assert there.changes() == ["a", "b"]
+    assert there.changes() == ["a", "b", "c"]
     fake.now += 1
     assert there.changes() == []
 

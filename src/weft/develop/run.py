@@ -35,7 +35,7 @@ DIED = ("the process ended while it imported the application: os._exit(), a sign
 
 @dataclass(frozen=True)
 class Wish:
-    """port: 0 for a free one.  venv: "" for one that is made.  watch: directories and patterns of names besides."""
+    """port: 0 for a free one.  venv: "" for one that is made.  watch: directories and patterns of names besides; with ! before it, a pattern of names that do not count."""
 
     env: str = ""
     port: int = 0
@@ -49,6 +49,7 @@ def develop(root: Path, wish: Wish, screen: Screen) -> None:
         try:
             tree = checkout.read(root, wish.env)
             screen.line(tree.said)
+            tree.secrets.fetch()
             number, there = server.port(wish.port), virtualenv.find(tree, wish.venv)
             httpd = server.choose(there.python, there.minor, there.path, tools.cache())
             virtualenv.fill(tree, there, screen.line, screen.live)
@@ -109,12 +110,12 @@ class Session:
             self._stop()
 
     def _watched(self) -> Tree:
-        more = [Path(each).expanduser() for each in self.wish.watch]
+        more = [Path(each).expanduser() for each in self.wish.watch if not each.startswith("!")]
         site, place = self.tree.site, self.tree.place
         files = [self.there.packages, *([self.tree.defaults] if self.tree.defaults else []),
                  *(Path(f"{place}{path}") for values in site.secret_files.values() for path in values.values())]
         return Tree((self.tree.root, self.tree.drop_ins, *(each.absolute() for each in more if each.is_dir())),
-                    (*PATTERNS, *(str(each) for each in more if not each.is_dir())), tuple(files))
+                    (*PATTERNS, *(str(each) for each in more if not each.is_dir())), tuple(files), tuple(each[1:] for each in self.wish.watch if each.startswith("!")))
 
     def renew(self, changes: list[str]) -> None:
         """The next generation of the working tree as it is now; what weft cannot read becomes what the browser is told."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Callable, Iterator, Mapping
+from typing import Callable, Iterable, Iterator, Mapping
 
 PATTERNS = ("*.py", "*.wsgi", "*.ini", "*.toml", "*.cfg", "*.conf", "*.yaml", "*.yml", "*.html", "*.htm", "*.xhtml", "*.xml", "*.jinja", "*.jinja2", "*.j2",
             "*.mako", "*.mak", "*.pt", "*.zpt", "*.tmpl", "*.tpl", "*.mo", "*.graphql", "*.sql")
 """What an application reads once: code, templates, settings. Not what it may write itself, or what it reads on each request."""
-_SKIPPED = {"__pycache__", "node_modules"}
+_SKIPPED = ("__pycache__", "node_modules")
 _MADE = {"build", "dist", "artifacts"}
 SETTLE = 0.1
 """Seconds without a further change before a change counts: a checkout of another branch is one change."""
@@ -25,11 +27,21 @@ Seen = Mapping[str, tuple[int, int, int]]
 
 @dataclass(frozen=True)
 class Tree:
-    """roots: directories; of the first, what is built into it is left out.  patterns: of file names.  files: further ones, that need not be there."""
+    """roots: directories; of the first, what is built into it is left out.  patterns: of file names.  files: further ones, that need not be there.
+    ignored: patterns of names of files and directories that do not count."""
 
     roots: tuple[Path, ...]
     patterns: tuple[str, ...] = PATTERNS
     files: tuple[Path, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @cached_property
+    def _counts(self) -> re.Pattern[str]:
+        return _any(self.patterns)
+
+    @cached_property
+    def _ignored(self) -> re.Pattern[str]:
+        return _any((".*", "#*", *_SKIPPED, *self.ignored))
 
     def seen(self) -> Seen:
         found: dict[str, tuple[int, int, int]] = {}
@@ -49,13 +61,18 @@ class Tree:
         if any(each.name == "pyvenv.cfg" for each in entries):
             return
         for each in entries:
-            if each.name.startswith((".", "#")):
+            if self._ignored.match(each.name):
                 continue
             if each.is_dir(follow_symlinks=False):
-                if each.name not in _SKIPPED and not (top and each.name in _MADE):
+                if not (top and each.name in _MADE):
                     yield from self._below(each.path)
-            elif any(fnmatch.fnmatchcase(each.name, pattern) for pattern in self.patterns):
+            elif self._counts.match(each.name):
                 yield each.path
+
+
+def _any(patterns: Iterable[str]) -> re.Pattern[str]:
+    """What matches a name that one of them does: one look a file, for trees are large."""
+    return re.compile("|".join(map(fnmatch.translate, patterns)))
 
 
 def changed(before: Seen, after: Seen) -> list[str]:

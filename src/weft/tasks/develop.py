@@ -14,7 +14,7 @@ from weft.tasks import shell
     "env": "the environment whose settings are rendered: deploy/NAME.toml (default: development, else the only local one, else none)",
     "port": "the port on loopback (default: the first free one from 8000 on)",
     "venv": "a virtualenv of yours that has the project as editable (default: one is made in .weft/develop/venv, and kept)",
-    "watch": "further directories, and patterns of file names such as '*.json', by comma, that count as a change"})
+    "watch": "further directories, and patterns of file names such as '*.json', by comma, that count as a change; '!NAME' does not"})
 @shell.command
 def develop(c, env="", port="", venv="", watch=""):
     """
