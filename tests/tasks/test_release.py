@@ -149,7 +149,7 @@ def test_help_has_an_example_and_every_parameter_a_default(inv):
     assert code == 0 and "inv release --version 1.1.4" in out and "such as 1.1.4" in out
     code, out, _ = inv("--list")
     assert [line.split()[0] for line in out.splitlines()[2:] if line.startswith("  ") and not line.startswith("   ")] == [
-        "build", "index", "lock", "release", "status", "test", "verify", "yank"]
+        "build", "develop", "index", "lock", "release", "status", "test", "verify", "yank"]
 
 
 def test_listing_imports_nothing_heavy():
