@@ -99,6 +99,7 @@ def test_the_site_before_weft_answers_until_the_first_deploy_and_comes_back_by_a
     assert {**adopted, "forwarded": []} == {**plain, "forwarded": []}, "the application sees what it saw before"
     assert adopted["forwarded"] == ["HTTP_X_FORWARDED_FOR"], "the client's own header, and nothing of weft's"
     assert ask(voyage, "/static/a.txt") == "static\n"
+    assert '"legacy"' in ask(voyage, "/", "-H", "WEFT_SLOT: hello-a"), "no header chooses who answers"
     assert "X-Weft" not in ask(voyage, "/", "-i")
     assert ask(voyage, "/", name="neighbour.example.org") == ask(voyage, "/", name="unknown.example.org") == "neighbour\n", "the default stays"
     assert "the site before weft (/etc/apache2/sites-enabled/old.conf)" in voyage.fab("status")
@@ -107,7 +108,7 @@ def test_the_site_before_weft_answers_until_the_first_deploy_and_comes_back_by_a
 
     load = voyage.load(voyage.fleet.hosts[0], "/", "--clients", "4", "--rate", "80", "--slow", "/slow?seconds=4:2", "--post", "/echo:300000")
     voyage.fab("deploy", "--version", "0.1.0")
-    assert voyage.versions() == ["0.1.0"]
+    assert voyage.versions() == ["0.1.0"] and '"legacy"' not in ask(voyage, "/", "-H", "WEFT_SLOT: hello-before")
     said = voyage.fab("rollback")
     assert "ask the site in /etc/apache2/sites-enabled/old.conf at its door" in said
     assert json.loads(ask(voyage, "/"))["version"] == "legacy"

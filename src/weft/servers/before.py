@@ -126,7 +126,8 @@ def routing(app: str, root: str, port: int, longest: int) -> str:
     SetEnvIf Request_URI ^ WEFT_SLOT={app}-a
     SetEnvIfExpr "file('{root}/live/name') =~ /^({RELEASE}|a|b)/" WEFT_SLOT={app}-$1
     SetEnvIf Request_URI ^ no-proxy=1
-    SetEnvIf WEFT_SLOT -{RELEASE}$ !no-proxy
+    # By an expression: SetEnvIf with a name would take a header of that name, and its sender would choose.
+    SetEnvIfExpr "reqenv('WEFT_SLOT') == '{app}-{RELEASE}'" !no-proxy
     ProxyPreserveHost On
     ProxyAddHeaders Off
     ProxyPass / http://127.0.0.1:{port}/ nocanon disablereuse=on retry=0 timeout={max(600, longest)}
