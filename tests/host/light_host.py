@@ -1,5 +1,6 @@
 """A host under a prefix with the light server and a warm engine: a request costs some hundredths of a second."""
 
+import contextlib
 import hashlib
 import http.client
 import io
@@ -206,3 +207,18 @@ class LightHost:
                 found.append(f"generation {number} is not whole")
         left = [str(p.relative_to(self.prefix)) for p in self.prefix.rglob(".weft-tmp-*") if ".weft-tmp-light" not in p.name or set_up]
         return found + ([f"{left} is left"] if left else [])
+
+
+@contextlib.contextmanager
+def serving(*releases, keep=""):
+    """A host that is set up and has deployed these (versions, or what `make_release` gives), one after the other. keep: the name of its disk as it is then."""
+    host = LightHost()
+    try:
+        host.ok("setup")
+        for each in releases:
+            host.deploy(*(make_release(each) if isinstance(each, str) else each))
+        if keep:
+            host.keep(keep)
+        yield host
+    finally:
+        host.close()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.host.light_host import LightHost, make_release
+from tests.host.light_host import make_release, serving
 from weft.host import audit, report, setup
 from weft.host.layout import Layout
 from weft.rollout import zipapp
@@ -19,14 +19,8 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file t
 
 @pytest.fixture(scope="module")
 def made():
-    host = LightHost()
-    try:
-        host.ok("setup")
-        host.deploy(*make_release("1.0", dependency="3.1"))
-        host.keep("deployed")
+    with serving(make_release("1.0", dependency="3.1"), keep="deployed") as host:
         yield host
-    finally:
-        host.close()
 
 
 def nobody(path):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.host.light_host import LightHost, make_release
+from tests.host.light_host import make_release, serving
 from tests.host.test_request import GOOD
 from tests.host.zygote import ROOT
 from weft.errors import Refused
@@ -23,19 +23,13 @@ LATER = 700
 
 @pytest.fixture(scope="module")
 def light():
-    host = LightHost()
-    try:
-        host.ok("setup")
-        for number in ("0.9", "1.0"):
-            host.deploy(*make_release(number))
+    with serving("0.9", "1.0") as host:
         assert host.stage(*make_release("1.1"))["code"] == 0
         host.ok("activate", generation=3, base=2, lock=ANN)
         host.keep("on trial")
         host.ok("confirm", generation=3, lock=ANN, hold=True)
         host.keep("held")
         yield host
-    finally:
-        host.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.host.light_host import LightHost, make_release
+from tests.host.light_host import make_release, serving
 from weft import durable
 from weft.errors import Refused
 from weft.host import boot, fleetlock
@@ -187,10 +187,8 @@ def test_looking_is_never_refused_and_words_on_the_host_go_first_with_a_note(tmp
 
 @pytest.fixture(scope="module")
 def light():
-    host = LightHost()
-    host.ok("setup")
-    yield host
-    host.close()
+    with serving() as host:
+        yield host
 
 
 @pytest.mark.slow

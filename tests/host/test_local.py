@@ -6,7 +6,7 @@ import hashlib
 import pytest
 
 from tests.host import light
-from tests.host.light_host import LightHost, make_release
+from tests.host.light_host import make_release, serving
 from tests.signers import make_key
 from weft.errors import FailedUndone, Interrupted
 from weft.host import local
@@ -17,13 +17,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def made():
-    host = LightHost()
-    try:
-        host.ok("setup")
-        host.keep("set up")
+    with serving(keep="set up") as host:
         yield host
-    finally:
-        host.close()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.host.light_host import LightHost, make_release
+from tests.host.light_host import serving
 from weft.errors import Refused
 from weft.host import logs
 from weft.host.layout import Layout
@@ -16,13 +16,8 @@ HEAD = "[Thu Nov 26 21:00:0{second}.250000 2026] [{module}:error] [pid {pid}:tid
 
 @pytest.fixture(scope="module")
 def host():
-    host = LightHost()
-    try:
-        host.ok("setup")
-        host.deploy(*make_release("1.0"))
+    with serving("1.0") as host:
         yield host
-    finally:
-        host.close()
 
 
 def said(host, **words):

@@ -2,20 +2,15 @@
 
 import pytest
 
-from tests.host.light_host import LightHost, make_release
+from tests.host.light_host import make_release, serving
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def host():
-    host = LightHost()
-    try:
-        host.ok("setup")
-        host.deploy(*make_release("1.0"))
+    with serving("1.0") as host:
         yield host
-    finally:
-        host.close()
 
 
 def test_an_entry_that_an_earlier_weft_wrote_is_told_before_a_deploy_and_set_up_renews_it(host):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.host import light_engine
 from tests.host.light import PYTHON
-from tests.host.light_host import LightHost, make_release
+from tests.host.light_host import make_release, serving
 from weft.host import lock, trial
 from weft.host.layout import Layout
 
@@ -20,16 +20,9 @@ LATER = 100_000
 
 @pytest.fixture(scope="module")
 def light():
-    host = LightHost()
-    try:
-        host.ok("setup")
-        for number in ("0.9", "1.0"):
-            host.deploy(*make_release(number))
-        host.keep("serves 1.0")
+    with serving("0.9", "1.0", keep="serves 1.0") as host:
         host.given = dict(host.site)
         yield host
-    finally:
-        host.close()
 
 
 @pytest.fixture

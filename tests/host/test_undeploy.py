@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.light_host import LightHost, make_release
+from tests.host.light_host import make_release, serving
 from weft.host import fleetlock
 
 pytestmark = pytest.mark.slow
@@ -15,14 +15,8 @@ GONE = ("live", "current", "entry.wsgi", "site.json", "slots", "generations", "r
 
 @pytest.fixture(scope="module")
 def made():
-    host = LightHost()
-    try:
-        host.ok("setup")
-        host.deploy(*make_release("1.0", dependency="1"))
-        host.keep("served")
+    with serving(make_release("1.0", dependency="1"), keep="served") as host:
         yield host
-    finally:
-        host.close()
 
 
 @pytest.fixture

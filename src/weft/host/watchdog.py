@@ -87,7 +87,7 @@ def _boot() -> str:
 
 
 def _idle(lock: str) -> bool:
-    """Whether nobody holds the host's lock."""
+    """Whether nobody holds the host's lock; as `lock.idle` has it, without the engine that it imports."""
     try:
         with open(lock, "r+", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

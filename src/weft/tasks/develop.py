@@ -25,7 +25,7 @@ def develop(c, env="", port="", venv="", watch=""):
     it and leaves nothing but the virtualenv. There is no --json: it ends when you end it.
     """
     from weft.tasks.scope import number
-    chosen = number(port, "--port", 0, 1, 65535)
+    chosen = number(port, "--port", 0, 1, 65535, such=8080)
     from weft.develop import run
     from weft.develop.screen import Screen
     wish = run.Wish(env, chosen, venv, tuple(filter(None, map(str.strip, watch.split(",")))))

@@ -26,12 +26,12 @@ def load(c: Any, env: str, limit: str = "", exclude: str = "") -> Any:
     return environment.load(environment.project_root(Path.cwd()), env, limit, fabric_config, exclude)
 
 
-def number(text: str, option: str, default: int = 0, low: int = 0, high: int = 0) -> int:
-    """A whole number that somebody typed; high: 0 for no limit. Raises UsageError; Invoke's own conversion would end in a traceback."""
+def number(text: str, option: str, default: int = 0, low: int = 0, high: int = 0, such: int = 600) -> int:
+    """A whole number that somebody typed; high: 0 for no limit; such: what the hint names where there is no default. Raises UsageError; Invoke's own conversion would end in a traceback."""
     if not text:
         return default
     if not (text.isascii() and text.isdecimal() and len(text) < 12 and low <= int(text) and (not high or int(text) <= high)):
-        raise UsageError(f"{option}: {text!r} is no whole number" + (f" from {low} to {high}" if high else ""), f"such as {option} {default or 600}")
+        raise UsageError(f"{option}: {text!r} is no whole number" + (f" from {low} to {high}" if high else ""), f"such as {option} {default or such}")
     return int(text)
 
 
