@@ -95,7 +95,7 @@ def test_all_else_is_for_the_whole_engine(state, monkeypatch, what):
         end(state, 2)
     elif what == "another's":
         trial(state, number=4)
-    if what in ("late", "held for long", "earlier boot", "torn"):
+    if what in ("late", "held for long", "earlier boot", "torn", "none began", "another's"):
         (state / "last.json").write_text('{"generation": 3}')
     assert watchdog.confirmed(str(state), 3) is False
 
