@@ -4,6 +4,8 @@ import zipfile
 
 import pytest
 
+from weft import adapters
+from weft.config import keys, load
 from weft.errors import Refused
 from weft.rollout import zipapp
 
@@ -44,3 +46,40 @@ def test_an_incomplete_weft_is_told(monkeypatch):
     monkeypatch.setattr(zipapp, "MODULES", ("errors.py", "nowhere.py"))
     with pytest.raises(Refused, match="this weft is not complete: nowhere.py not found in"):
         zipapp.sources()
+
+
+def announce(place, name="lighttpd", value="weft_lighttpd:server", code="server = 'ours'\n"):
+    """A package with a server's adapter, as an installer leaves it."""
+    (place / f"weft_{name}.py").write_text(code)
+    info = place / f"weft_{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: weft-{name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[weft.servers]\n{name} = {value}\n")
+
+
+def test_a_server_of_another_package_travels_and_is_known_there(tmp_path, monkeypatch):
+    announce(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert adapters.known() == ("express", *adapters.known()[1:]) and "lighttpd" not in adapters.known() and list(adapters.others()) == ["lighttpd"]
+    done = subprocess.run([sys.executable, "-I", "-c", "import sys; sys.path.insert(0, sys.argv[1]); from weft.servers import KNOWN, find; print(find('lighttpd'), *KNOWN)",
+                           zipapp.build()], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["ours", *sorted([*adapters.known(), "lighttpd"])]
+    path = tmp_path / "production.toml"
+    path.write_text('server = "lighttpd"\n')
+    assert load.check(path, {"server": "lighttpd"}, keys.ENVIRONMENT, "environment").values["server"] == "lighttpd"
+
+
+@pytest.mark.parametrize("name, value", [("lighttpd", "nowhere_at_all:server"), ("lighttpd", "weft_lighttpd:other"), ("lighttpd", "nowhere.at.all:server"), ("entry", "weft_entry:server"),
+                                         ("Light-1", "weft_Light-1:server")])
+def test_a_server_that_can_not_travel_is_refused_by_name(tmp_path, monkeypatch, name, value):
+    announce(tmp_path, name, value)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(Refused, match=f"the server '{name}' comes from {value}, which is no module"):
+        zipapp.sources()
+
+
+def test_a_server_of_weft_s_own_is_not_replaced(tmp_path, monkeypatch):
+    announce(tmp_path, "uwsgi", "weft_uwsgi:server")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert adapters.others() == {} and b"'ours'" not in zipapp.sources()["weft/servers/uwsgi.py"]

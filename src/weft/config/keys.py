@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+
+from weft import adapters
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,8 @@ class Key:
     default: Any
     doc: str
     choices: tuple[str, ...] = ()
+    more: Callable[[], Iterable[str]] = tuple
+    """Choices that other packages add: asked for only where none of weft's own fits."""
 
 
 PHASES = ("test", "build", "verify", "push", "publish")
@@ -93,7 +98,7 @@ OWN = ("python", "workers.processes", "workers.threads", "workers.longest_reques
 """What a [[host]] table may say for itself, above what the environment says for all."""
 
 ENVIRONMENT = (
-    Key("server", "str", "mod_wsgi", "The server that runs the application.", ("mod_wsgi", "express", "uwsgi")),
+    Key("server", "str", "mod_wsgi", "The server that runs the application.", adapters.known(), adapters.others),
     Key("transport", "str", "ssh", "How the operator reaches the hosts; `local` runs the engine here, without root.",
         ("ssh", "local")),
     Key("prefix", "str", "", "Only with transport = \"local\": the directory that stands for / ; relative to the project."),

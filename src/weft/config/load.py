@@ -149,7 +149,7 @@ def _default(key: Key) -> Any:
 
 
 def _fits(key: Key, value: Any) -> bool:
-    if key.choices and value not in key.choices:
+    if key.choices and value not in key.choices and value not in key.more():
         return False
     number = isinstance(value, int) and not isinstance(value, bool)
     lists = isinstance(value, list)
@@ -200,7 +200,7 @@ def _nth(path: Path, n: int) -> str:
 
 def _expected(key: Key) -> str:
     if key.choices:
-        return f"one of {', '.join(key.choices)}"
+        return f"one of {', '.join([*key.choices, *sorted(key.more())])}"
     return {"str": "a string", "int": "a whole number", "float": "a number", "bool": "true or false",
             "list": "a list of strings", "texts": "a string, or a list of strings", "vectors": 'a command such as ["make", "assets"], or a list of commands', "waves": "a list of hosts or percents such as [1, \"10%\", \"100%\"]",
             "share": 'a number of hosts, or a percentage such as "10%"', "table": "a table", "tables": "[[host]] tables"}[key.kind]

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from weft.servers import SLOTS, traffic_log
+from weft.servers import KNOWN, SLOTS, traffic_log
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Layout:
     @property
     def traffics(self) -> list[Path]:
         """That, and where a server has one for each slot, written by the application's account."""
-        return [self.traffic, *(self.root / "run" / "uwsgi" / f"traffic-{slot}" for slot in SLOTS)]
+        return [self.traffic, *(self.root / "run" / server / f"traffic-{slot}" for server in KNOWN for slot in SLOTS)]
 
     def folders(self) -> list[Path]:
         """Everything weft makes for an application, parents first."""

@@ -12,10 +12,11 @@ import zipfile
 from pathlib import Path
 
 import weft
+from weft import adapters
 from weft.errors import Refused
 
 SHEBANG = b"#!/usr/bin/python3 -I\n"
-MODULES = ("__init__.py", "errors.py", "secret.py", "values.py", "plan.py", "durable.py", "journal.py", "apply.py", "signing.py",
+MODULES = ("__init__.py", "errors.py", "secret.py", "adapters.py", "values.py", "plan.py", "durable.py", "journal.py", "apply.py", "signing.py",
            "index.py", "config/__init__.py", "config/ini.py")
 PACKAGES = ("servers", "host")
 MAIN = """\
@@ -29,14 +30,15 @@ sys.exit(main())
 
 
 def sources() -> dict[str, bytes]:
-    """Names in the archive and their bytes. Raises Refused where weft itself is not complete."""
+    """Names in the archive and their bytes, with the servers of other packages. Raises Refused where weft itself, or one of them, is not complete."""
     root = Path(weft.__file__).parent
     names = [*MODULES, *(f"{package}/{path.relative_to(root / package)}" for package in PACKAGES
                          for path in (root / package).rglob("*.py"))]
     missing = [name for name in (*names, "host/__main__.py") if not (root / name).is_file()]
     if missing:
         raise Refused(f"this weft is not complete: {', '.join(missing)} not found in {root}", "install weft again")
-    return {"__main__.py": MAIN.encode(), **{f"weft/{name}": (root / name).read_bytes() for name in sorted(names)}}
+    others = {f"weft/servers/{name}.py": Path(adapters.module_of(point)).read_bytes() for name, point in sorted(adapters.others().items())}
+    return {"__main__.py": MAIN.encode(), **{f"weft/{name}": (root / name).read_bytes() for name in sorted(names)}, **others}
 
 
 def archive(files: dict[str, bytes]) -> bytes:

@@ -1,6 +1,7 @@
 """The contract of a server adapter: it answers with texts and argument vectors; the engine writes and runs them.
 
-Adding a server is one module in this package with a `server` attribute, found by the name in `server = "…"`.
+Adding a server is one module in this package with a `server` attribute, found by the name in `server = "…"`; or one of another package that an
+entry point in the group `weft.servers` names. docs/how-to/add-a-server.md shows one.
 """
 
 from __future__ import annotations
@@ -8,15 +9,17 @@ from __future__ import annotations
 import importlib
 import re
 import zlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from weft import adapters
 from weft.errors import Refused, UsageError
 from weft.servers.before import RELEASE, Before
 from weft.values import app_name
 
-KNOWN = ("mod_wsgi", "express", "uwsgi")
+KNOWN = adapters.known()
 SLOTS = ("a", "b")
 MAY_LACK = {"keep", "secret_files", "migrate"}
 """Of what a request says of a site: what older wefts did not know."""
@@ -74,50 +77,65 @@ def traffic_log(app: str, prefix: str) -> str:
     return f"{prefix}/var/lib/weft/{app}/traffic"
 
 
-class Server(Protocol):
-    """Every path is absolute on the host."""
+class Server(ABC):
+    """What the engine asks an adapter. Answers are texts, paths and argument vectors; an adapter acts on nothing. Every path is absolute on the host.
+    `weft.testing.server_suite` holds every adapter to this."""
 
     name: str
 
+    @abstractmethod
     def files(self, site: Site) -> dict[str, str]:
-        """Path -> text of everything this server is configured with."""
+        """Path -> text of everything this server is configured with; equal sites give equal texts."""
 
-    def links(self, site: Site) -> dict[str, str]:
-        """Symlink -> target that enable the site."""
-
-    def folders(self, site: Site) -> list[str]:
-        """Directories below the application's own that its account writes to, beside its slots' and `shared`."""
-
+    @abstractmethod
     def check(self, site: Site) -> list[str]:
         """The argument vector that tests the whole configuration."""
 
+    @abstractmethod
     def start(self, site: Site) -> list[str]:
         """Starts the server."""
 
+    @abstractmethod
     def reload(self, site: Site) -> list[str]:
         """Makes a running server read its files again."""
 
+    @abstractmethod
     def stop(self, site: Site) -> list[str]:
         """Stops the server."""
+
+    @abstractmethod
+    def pidfile(self, site: Site) -> str:
+        """Holds the pid of the process that all the application's processes come from."""
+
+    @abstractmethod
+    def python(self, site: Site) -> str:
+        """The Python minor version that it can load applications for, such as "3.11"; "" if it can't be told."""
+
+    @abstractmethod
+    def error_log(self, site: Site, slot: str = SLOTS[0]) -> str:
+        """Where a slot's tracebacks and the server's errors go; mostly one file for both."""
+
+    @abstractmethod
+    def missing(self, site: Site) -> list[tuple[str, str]]:
+        """(what is missing, the command that provides it), by reading only."""
+
+    def links(self, site: Site) -> dict[str, str]:
+        """Symlink -> target that enable the site, relative targets. Those that carry the application's name are what `fab disable` removes."""
+        return {}
+
+    def folders(self, site: Site) -> list[str]:
+        """Directories below the application's own that its account writes to, beside its slots' and `shared`. In run/NAME of the server
+        a slot may note its requests: traffic-a, traffic-b."""
+        return []
 
     def renew(self, site: Site, slot: str) -> dict[str, str]:
         """Path -> text of what lets the running server start a slot anew, after its last requests, when it is written again with a newer
         time; {} where signals to the slot's processes do."""
+        return {}
 
     def accepting(self, site: Site, slot: str) -> float | None:
         """When a slot last began to accept requests, by the server's own word, in whole seconds since 1970, 0 for never; None where it does not say."""
-
-    def pidfile(self, site: Site) -> str:
-        """Holds the pid of the process that all the application's processes come from."""
-
-    def python(self, site: Site) -> str:
-        """The Python minor version that it can load applications for, such as "3.11"; "" if it can't be told."""
-
-    def error_log(self, site: Site, slot: str = SLOTS[0]) -> str:
-        """Where a slot's tracebacks and the server's errors go; mostly one file for both."""
-
-    def missing(self, site: Site) -> list[tuple[str, str]]:
-        """(what is missing, the command that provides it), by reading only."""
+        return None
 
 
 def find(name: str) -> Server:

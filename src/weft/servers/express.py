@@ -11,7 +11,7 @@ import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
-from weft.servers import SLOTS, Site, entry_file, python_of
+from weft.servers import SLOTS, Server, Site, entry_file, python_of
 from weft.servers.apache import KEEP_CHILDREN, bounded, site_text
 
 _MODULES = ("mpm_event", "authz_core", "authz_host", "unixd", "log_config", "setenvif", "alias", "mime", "reqtimeout")
@@ -80,7 +80,7 @@ def choose(site: Site) -> Httpd | None:
     return SYSTEM if system_fits(site.python) else standalone(site.prefix)
 
 
-class Express:
+class Express(Server):
     """Everything it has lies under the site's prefix."""
 
     name = "express"
@@ -120,9 +120,6 @@ MaxRequestWorkers 150
 IncludeOptional {self._home(site)}/sites/*.conf
 """
 
-    def links(self, site: Site) -> dict[str, str]:
-        return {}
-
     def _run(self, site: Site, *words: str) -> list[str]:
         httpd = choose(site) or SYSTEM
         return [str(httpd.program), "-f", self._conf(site), *words]
@@ -138,15 +135,6 @@ IncludeOptional {self._home(site)}/sites/*.conf
 
     def stop(self, site: Site) -> list[str]:
         return self._run(site, "-k", "stop")
-
-    def folders(self, site: Site) -> list[str]:
-        return []
-
-    def renew(self, site: Site, slot: str) -> dict[str, str]:
-        return {}
-
-    def accepting(self, site: Site, slot: str) -> float | None:
-        return None
 
     def pidfile(self, site: Site) -> str:
         return f"{site.prefix}/var/run/httpd.pid"

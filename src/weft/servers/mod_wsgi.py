@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from weft.servers import SLOTS, Site, entry_file, python_of
+from weft.servers import SLOTS, Server, Site, entry_file, python_of
 from weft.servers.apache import KEEP_CHILDREN, before_text, site_text
 
 _MODULE = Path("/usr/lib/apache2/modules/mod_wsgi.so")
 _INSTALL = "apt-get install -y apache2 libapache2-mod-wsgi-py3"
 
 
-class ModWsgi:
+class ModWsgi(Server):
     """The system's Apache: shared with other sites, so only files of the application's own name are written."""
 
     name = "mod_wsgi"
@@ -40,15 +40,6 @@ class ModWsgi:
 
     def stop(self, site: Site) -> list[str]:
         return ["apache2ctl", "stop"]
-
-    def folders(self, site: Site) -> list[str]:
-        return []
-
-    def renew(self, site: Site, slot: str) -> dict[str, str]:
-        return {}
-
-    def accepting(self, site: Site, slot: str) -> float | None:
-        return None
 
     def pidfile(self, site: Site) -> str:
         return "/var/run/apache2/apache2.pid"

@@ -13,7 +13,7 @@ import re
 import socket
 from pathlib import Path
 
-from weft.servers import SLOTS, Site, entry_file
+from weft.servers import SLOTS, Server, Site, entry_file
 
 CORE = Path("/usr/bin/uwsgi-core")
 PLUGINS = Path("/usr/lib/uwsgi/plugins")
@@ -66,7 +66,7 @@ def option(text: str, name: str) -> str:
     return found[-1] if found else ""
 
 
-class Uwsgi:
+class Uwsgi(Server):
     """The Emperor is shared with other vassals, so only files of the application's own name are written."""
 
     name = "uwsgi"
