@@ -20,6 +20,8 @@ def checks(error=None, faults=(), **state):
 
 def test_a_host_that_is_well():
     assert checks() == [("ok", "set up, Python 3.11", ""), ("ok", "serves 1.0", "")]
+    assert checks(server="uWSGI 2.0.21-debian, plugins python311 in /usr/lib/uwsgi/plugins")[0] == (
+        "ok", "set up, Python 3.11, uWSGI 2.0.21-debian, plugins python311 in /usr/lib/uwsgi/plugins", "")
 
 
 @pytest.mark.parametrize("words, expected", [

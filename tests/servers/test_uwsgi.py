@@ -39,6 +39,7 @@ def machine(tmp_path, monkeypatch):
 
 def test_a_machine_that_has_all_lacks_nothing(machine):
     assert uwsgi.server.missing(SITE) == [] and uwsgi.server.python(SITE) == "3.11"
+    assert uwsgi.server.about(SITE) == f"uWSGI 2.0.21-debian, plugins python311 in {machine}"
 
 
 def test_an_interpreter_without_its_plugin_is_refused_with_those_that_are_there(machine):

@@ -1,5 +1,6 @@
 """Debian's own Emperor on a real host: refused as it comes, then set up as weft says, and an application's life on it."""
 
+import json
 import os
 
 import pytest
@@ -32,6 +33,9 @@ def test_an_application_under_debians_emperor(tmp_path):
         lacks = shop.fab("doctor", code=3)
         assert f"uWSGI 2.0.21-debian has the plugins python312 in {plugins}, /usr/bin/python3.11 needs python311" in lacks and "install -y uwsgi-plugin-python3" in lacks
         host.run(["mv", f"{plugins}/python312_plugin.so", f"{plugins}/python311_plugin.so"])
+        well = "set up, Python 3.11, uWSGI 2.0.21-debian, plugins python311 in /usr/lib/uwsgi/plugins"
+        assert well in shop.fab("doctor")
+        assert [each["what"] for each in json.loads(shop.fab("doctor", "--json"))["checks"] if each["what"].startswith("set up")] == [well]
         shop.fab("deploy", "--version", "1.0")
         load = shop.load(host, "/", "--clients", "4", "--rate", "60", "--version-json", "version")
         try:

@@ -22,7 +22,7 @@ from weft.host.state import Fault, HostState
 from weft.host.work import Work
 from weft.journal import Journal
 from weft.plan import Plan
-from weft.servers import before
+from weft.servers import before, find
 from weft.values import Generation, Release
 
 
@@ -89,7 +89,8 @@ class Machine:
             faults += [*decide.deploy_faults(state, release), *secrets.faults(self.layout, self.site)] if state.set_up else []
             plan = None if faults else self._deploy_plan(state, release)
         missing = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached] if release else []
-        return {"state": state.to_json(), "faults": [f.__dict__ for f in faults], "missing": missing,
+        seen = {**state.to_json(), "server": find(self.site.server).about(self.site)}
+        return {"state": seen, "faults": [f.__dict__ for f in faults], "missing": missing,
                 "plan": plan.to_json() if plan else None, **{key: way[key] for key in ("from", "to") if way}, **window.asked(self.request, state)}
 
     def _faults(self, state: HostState) -> list[Fault]:

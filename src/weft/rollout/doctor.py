@@ -96,7 +96,9 @@ def host(run: HostRun, again: str = "") -> list[Check]:
         found.append(Check(name, WARN, f"its engine is weft {state.get('engine')}, here is {__version__}", f"fab setup --as root --limit {name}{again}"))
     if 0 < state.get("disk_free", ROOM) < ROOM:
         found.append(Check(name, WARN, f"{state['disk_free'] >> 20} MiB are free on its disk", f"ssh {run.host.target} df -h /var/app"))
-    return [*found, *_serving(name, state, again)] if found else [Check(name, OK, f"set up, Python {state.get('python')}"), *_serving(name, state, again)]
+    said = ", ".join(filter(None, [f"set up, Python {state.get('python')}", state.get("server", "")]))
+    well = [] if any(each.result == FAIL for each in found) else [Check(name, OK, said)]
+    return [*well, *found, *_serving(name, state, again)]
 
 
 def _serving(name: str, state: dict[str, Any], again: str) -> list[Check]:

@@ -119,6 +119,10 @@ class Server(ABC):
     def missing(self, site: Site) -> list[tuple[str, str]]:
         """(what is missing, the command that provides it), by reading only."""
 
+    def about(self, site: Site) -> str:
+        """What is there, for `fab doctor`: the server's version and what of it matters here, by reading only; "" where nothing is to be told."""
+        return ""
+
     def links(self, site: Site) -> dict[str, str]:
         """Symlink -> target that enable the site, relative targets. Those that carry the application's name are what `fab disable` removes."""
         return {}

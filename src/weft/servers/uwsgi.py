@@ -135,6 +135,9 @@ class Uwsgi(Server):
         name = wanted(site.python)
         return f"3.{name[len('python3'):]}" if name in plugins() else ""
 
+    def about(self, site: Site) -> str:
+        return f"uWSGI {core_version()}, plugins {', '.join(plugins()) or 'none'} in {PLUGINS}" if CORE.exists() else ""
+
     def missing(self, site: Site) -> list[tuple[str, str]]:
         if not CORE.exists():
             return [("uWSGI is not installed", _INSTALL)]
