@@ -217,14 +217,13 @@ def test_a_peer_that_fell_silent_between_two_requests_is_noticed(reach, waits, s
     """With an engine that waits, and where one is to be started: nothing has asked the peer for a while."""
     host, access = reach(silence=4.0)
     channel = transport.open(host, dataclasses.replace(access, connect_timeout=2))
-    mine = channel.connection.transport.sock.getsockname()[1]
     try:
         observe(channel)
         if not waits:
             channel._sessions.take()[0].close()
         next_one = channel._sessions.take()
         channel._sessions.take = lambda: next_one
-        os.kill(_sshd_of(mine), signal.SIGSTOP)
+        os.kill(_sshd_of(channel.connection.transport.sock), signal.SIGSTOP)
         with pytest.raises(OutcomeUnknown) as caught:
             observe(channel)
     finally:
@@ -253,10 +252,12 @@ def test_one_engine_answers_request_after_request(fleet, reach):
     assert channel._sessions._kept is None
 
 
-def _sshd_of(port):
-    """The process that has the connection from that port of this machine, as the kernel says."""
-    said = subprocess.run(["ss", "-Htnp", f"dport = :{port}"], capture_output=True, text=True, check=True).stdout
-    return max(int(each.split(",")[0]) for each in said.split("pid=")[1:])
+def _sshd_of(connection):
+    """The process that has the other end, as the kernel says: of both ports, for a connection to somebody else may come from the same one."""
+    mine, its = (socket[1] for socket in (connection.getsockname(), connection.getpeername()))
+    said = subprocess.run(["ss", "-Htnp", f"sport = :{its} and dport = :{mine}"], capture_output=True, text=True, check=True).stdout
+    (pid,) = {int(each.split(",")[0]) for each in said.split("pid=")[1:]}
+    return pid
 
 
 def _kill_stopped():
