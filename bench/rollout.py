@@ -14,6 +14,7 @@ the user's cache (110 MB; half a minute of processor).
 """
 
 import argparse
+import compileall
 import json
 import os
 import shutil
@@ -205,10 +206,10 @@ class Found:
 
     def __init__(self, tools, file):
         self.tools, self.file = tools, file
-        self.results, self.left, self.floors, self.told = {}, {}, {}, {}
+        self.results, self.left, self.floors, self.fleets, self.told = {}, {}, {}, {}, {}
 
     def text(self):
-        return table(self.results, self.tools, self.left) + "\n" + rollout_floor.shown(self.floors, self.told) + "\n"
+        return table(self.results, self.tools, self.left) + "\n" + rollout_floor.shown(self.floors, self.told, self.fleets) + "\n"
 
     def keep(self):
         if self.file:
@@ -219,7 +220,8 @@ def run(place, fleets, tools, seconds, file):
     """1 where a tool failed, else 0. seconds: for the fleets, from when all is there that they need."""
     found = Found(tools, file)
     bins = installed() if set(tools) - {BASE, "weft"} else None
-    print("making two releases", flush=True)
+    print("compiling weft, as pip has compiled the others, and making two releases", flush=True)
+    compileall.compile_dir(HERE.parent / "src", quiet=2)
     home = prepared(place)
     try:
         measure(found, place, fleets, time.monotonic() + seconds, home, bins)
@@ -243,6 +245,8 @@ def measure(found, place, fleets, end, home, bins):
                     if name == BASE:
                         found.told.setdefault((count, rtt), {})[cell] = rollout_floor.steps(figures["said"])
                     print(f"{count} hosts, {rtt} ms, {name}, {cell}: {figures['seconds']:.2f} s, CPU {figures['cpu']:.2f} s, {figures['bytes']:,} bytes", flush=True)
+                if name == BASE:
+                    found.fleets[count, rtt] = rollout_floor.together(fleet)
                 if name == BASE and rtt not in found.floors:
                     found.floors[rtt] = measured_floor(fleet, at)
         except (Failed, subprocess.SubprocessError) as error:

@@ -23,6 +23,27 @@ middle = time.monotonic()
 link.run("true", hide=True)
 print(middle - start, time.monotonic() - middle)
 """
+TOGETHER = """
+import logging, sys, time
+from concurrent.futures import ThreadPoolExecutor
+from fabric import Connection
+key, known, program, *addresses = sys.argv[1:]
+def connected(address):
+    link = Connection(address, user="root", connect_kwargs={"key_filename": key})
+    link.client.load_host_keys(known)
+    link.open()
+    return link
+with ThreadPoolExecutor(len(addresses)) as pool:
+    times = [time.monotonic()]
+    links = list(pool.map(connected, addresses))
+    times.append(time.monotonic())
+    list(pool.map(lambda link: link.run(program, hide=True), links))
+    times.append(time.monotonic())
+    list(pool.map(connected, addresses))
+    times.append(time.monotonic())
+print(*(end - begin for begin, end in zip(times, times[1:])))
+"""
+BARE = "sudo -n /usr/bin/python3 -I -c pass"
 UNPACKED = """
 import sys, tempfile, time, zipfile
 with tempfile.TemporaryDirectory() as place:
@@ -75,12 +96,24 @@ def floor(fleet, wheels, fab, cwd, env):
             "the start of the engine": timed(lambda: host.run(["/usr/bin/python3", "-I", "/usr/local/sbin/weft-host"], input="{}\n", check=False))}
 
 
-def shown(floors, told):
-    """Both as lines of Markdown. floors: {rtt: floor}. told: {(hosts, rtt): {cell: steps}}."""
+def together(fleet):
+    """{what: seconds} for all hosts of a fleet at once, each the quickest of three: what a no-op and a rollback cost by any tool that logs in by SSH,
+    starts one Python there, and makes sure after a switch that the host still lets it in."""
+    words = [sys.executable, "-c", TOGETHER, fleet.key, fleet.known_hosts, BARE, *(host.address for host in fleet.hosts)]
+    logins, started, again = (min(each) for each in zip(*(tuple(map(float, fleet.run(words).stdout.split())) for _ in range(TIMES))))
+    return {"a login": logins, "and sudo with a Python that does nothing": logins + started, "and another login": logins + started + again}
+
+
+def shown(floors, told, fleets):
+    """All as lines of Markdown. floors: {rtt: floor}. told: {(hosts, rtt): {cell: steps}}. fleets: {(hosts, rtt): floor of all hosts at once}."""
     lines = ["", "What nobody gets below, on one host, in seconds (the quickest of three):", ""]
     names = list(next(iter(floors.values()), {}))
     lines += ["| | " + " | ".join(f"{rtt} ms" for rtt in floors) + " |", "|---" * (len(floors) + 1) + "|"]
     lines += [f"| {name} | " + " | ".join(f"{each[name]:.3f}" for each in floors.values()) + " |" for name in names]
+    lines += ["", "Nor this, on all hosts of a fleet at once and without the start of fab (the quickest of three):", ""]
+    names = list(next(iter(fleets.values()), {}))
+    lines += ["| | " + " | ".join(f"{count} hosts, {rtt} ms" for count, rtt in fleets) + " |", "|---" * (len(fleets) + 1) + "|"]
+    lines += [f"| {name} | " + " | ".join(f"{each[name]:.2f}" for each in fleets.values()) + " |" for name in names]
     lines += ["", "Where weft's time on the hosts goes, by its engines' own words (weft at once; the median of the hosts, in seconds):", ""]
     for (count, rtt), cells in told.items():
         for cell, found in cells.items():
