@@ -18,12 +18,14 @@ ROOT = "@ROOT@"
 
 
 def _slot():
-    """"a" or "b", from the daemon group's name or what uWSGI's vassal says; "" where there is neither (the import check)."""
+    """"a" or "b", from the daemon group's name or what uWSGI's vassal says; "" where there is neither (the import check).
+
+    A virtualenv may hold PyPI's package mod_wsgi, which knows of no group of processes: only Apache's module does."""
     try:
-        import mod_wsgi
+        from mod_wsgi import process_group
     except ImportError:
         return os.environ.get("WEFT_SLOT", "")
-    return mod_wsgi.process_group.rsplit("-", 1)[-1]
+    return process_group.rsplit("-", 1)[-1]
 
 
 def _mark(slot, state, generation, text=""):
