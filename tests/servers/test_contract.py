@@ -1,4 +1,4 @@
-"""Every adapter: deterministic texts, every declared setting used, golden files, paths of its own application only."""
+"""Every adapter of weft's own runs the suite; and what is checked of a site before it comes to any of them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from weft.errors import Refused, UsageError
 from weft.servers import KNOWN, Health, Site, doors, find, parse_site
+from weft.testing.server_suite import ServerSuite
 
 GOLDEN = Path(__file__).parent / "golden"
 SITE = Site("shop", "mod_wsgi", "shop-run", "/usr/bin/python3", "shop.example.org", ("www.example.org",), 8080, (18001, 18002),
@@ -21,61 +22,16 @@ def site_of(name):
     return replace(SITE, server=name, **own.get(name, {}))
 
 
-def texts(site):
-    return "\n".join(f"### {path}\n{text}" for path, text in sorted(find(site.server).files(site).items()))
+class TestEveryServer(ServerSuite):
+    golden = GOLDEN
 
+    @pytest.fixture(params=KNOWN)
+    def server(self, request):
+        return find(request.param)
 
-@pytest.mark.parametrize("name", KNOWN)
-def test_equal_sites_give_equal_texts(name):
-    assert texts(site_of(name)) == texts(site_of(name))
-
-
-@pytest.mark.parametrize("name", KNOWN)
-@pytest.mark.parametrize("setting", ["hostname", "port", "processes", "threads", "longest_request", "aliases", "doors", "app"])
-def test_every_setting_has_an_effect(name, setting):
-    other = {"hostname": "b.example.org", "port": 9090, "processes": 9, "threads": 9, "longest_request": 99,
-             "aliases": ("c.example.org",), "doors": (1234, 1235), "app": "shop2"}[setting]
-    assert texts(site_of(name)) != texts(replace(site_of(name), **{setting: other}))
-
-
-@pytest.mark.parametrize("name", KNOWN)
-def test_everything_written_carries_the_application_or_is_shared_by_name(name):
-    site = site_of(name)
-    for path in [*find(name).files(site), *find(name).links(site)]:
-        assert path.startswith("/") and ("shop" in path or path.endswith(("weft.conf", "httpd.conf")))
-
-
-@pytest.mark.parametrize("name", KNOWN)
-def test_commands_are_argument_vectors(name):
-    adapter, site = find(name), site_of(name)
-    for argv in (adapter.check(site), adapter.start(site), adapter.reload(site), adapter.stop(site)):
-        assert len(argv) >= 2 and all(isinstance(word, str) and word for word in argv)
-
-
-def test_the_system_apache_site_is_as_it_was_read_and_approved():
-    path = GOLDEN / "mod_wsgi-shop.conf"
-    text = find("mod_wsgi").files(site_of("mod_wsgi"))["/etc/apache2/sites-available/shop.conf"]
-    assert text == path.read_text(), f"read the difference; if it is meant, write it to {path}"
-
-
-@pytest.mark.parametrize("kind", ["a", "front"])
-def test_the_vassals_are_as_they_were_read_and_approved(kind):
-    path = GOLDEN / f"uwsgi-shop-{kind}.ini"
-    text = find("uwsgi").files(site_of("uwsgi"))[f"/etc/uwsgi-emperor/weft/shop-{kind}.ini"]
-    assert text == path.read_text(), f"read the difference; if it is meant, write it to {path}"
-
-
-@pytest.mark.parametrize("name", KNOWN)
-def test_what_starts_a_slot_anew_is_one_of_the_files_and_of_that_slot_alone(name):
-    """Written with the same text: only its time is new, so what set-up approved stays as it is."""
-    adapter, site = find(name), site_of(name)
-    a, b = (adapter.renew(site, slot) for slot in "ab")
-    assert not set(a) & set(b) and {**a, **b}.items() <= adapter.files(site).items() and len(a) == len(b)
-
-
-@pytest.mark.parametrize("name", KNOWN)
-def test_where_the_application_may_write_is_below_its_own_directory(name):
-    assert all(path.startswith("/var/app/shop/run/") for path in find(name).folders(site_of(name)))
+    @pytest.fixture
+    def site(self, server):
+        return site_of(server.name)
 
 
 def test_doors_follow_from_the_name():
