@@ -15,7 +15,6 @@ the user's cache (110 MB; half a minute of processor).
 
 import argparse
 import compileall
-import json
 import os
 import shutil
 import signal
@@ -33,7 +32,7 @@ import rollout_floor  # noqa: E402
 from rollout_peers import PEERS, ROOT, SITE  # noqa: E402
 
 from tests.system.hosts import Fleet, missing  # noqa: E402
-from tests.system.voyage import Voyage, tool  # noqa: E402
+from tests.system.voyage import Voyage, crossed, tool  # noqa: E402
 
 CELLS = ("first", "new", "again", "rollback")
 VERSIONS = {"first": "0.1.0", "new": "0.2.0", "again": "0.2.0", "rollback": "0.1.0"}
@@ -64,13 +63,6 @@ def prepared(place):
     made.change("src/hello/app.py", "This is ", "Newer! This is ", "Newer.")
     made.release("0.2.0")
     return made.home
-
-
-def crossed(fleet):
-    """Bytes through all cables since the fleet began, both ways."""
-    links = json.loads(fleet.run(["ip", "-s", "-j", "link"]).stdout)
-    names = {host.name for host in fleet.hosts}
-    return sum(link["stats64"][way]["bytes"] for link in links if link["ifname"] in names for way in ("rx", "tx"))
 
 
 def measured(fleet, argv, cwd, env):

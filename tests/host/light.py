@@ -13,6 +13,8 @@ import time
 import types
 from pathlib import Path
 
+from weft import servers
+
 PYTHON = r"""#!/bin/sh
 # python for tests: makes in milliseconds what a virtualenv, pip and compileall leave on disk.
 case "$*" in
@@ -44,14 +46,13 @@ esac
 """
 
 
-class Light:
+class Light(servers.Server):
     """The adapter; the test starts and ends the server itself and writes its pid where this says."""
 
     name = "light"
 
     def files(self, site):
-        from weft.servers import entry_file
-        return {**entry_file(site), f"{site.prefix}/etc/light.conf": f"{site.hostname} {site.processes} {site.threads}\n"}
+        return {**servers.entry_file(site), f"{site.prefix}/etc/light.conf": f"{site.hostname} {site.processes} {site.threads}\n"}
 
     def links(self, site):
         return {f"{site.prefix}/etc/light.link": "light.conf"}
@@ -70,15 +71,6 @@ class Light:
     def python(self, site):
         return "3.11"
 
-    def folders(self, site):
-        return []
-
-    def renew(self, site, slot):
-        return {}
-
-    def accepting(self, site, slot):
-        return None
-
     def error_log(self, site, slot="a"):
         return f"{site.prefix}/var/log/light.log"
 
@@ -88,8 +80,7 @@ class Light:
 
 def register():
     """Make it known to weft in this process."""
-    import weft.servers
-    weft.servers.KNOWN = (*weft.servers.KNOWN, "light") if "light" not in weft.servers.KNOWN else weft.servers.KNOWN
+    servers.KNOWN = (*servers.KNOWN, "light") if "light" not in servers.KNOWN else servers.KNOWN
     sys.modules["weft.servers.light"] = types.ModuleType("weft.servers.light")
     sys.modules["weft.servers.light"].server = Light()
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tests.system.hosts import Fleet, missing
-from tests.system.voyage import Voyage
+from tests.system.voyage import Voyage, crossed
 from weft.host.words import COMMANDS
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(bool(missing()), reason="this machine lacks " + "; ".join(missing()))]
@@ -95,3 +95,18 @@ def test_the_account_that_deploys_gets_no_words(voyage):
         done = host.run(["su", "deploy", "-c", "; ".join(f"{sudo}{line}; echo $?" for line in mine)], check=False)
         assert done.stdout.split() == [str(code)] * len(mine) and done.stderr.count(told) == len(mine) >= 10, done.stdout + done.stderr
     assert "\ndeploy ALL=(root) NOPASSWD: /usr/local/sbin/weft-host \"\"\n" in host.read("/etc/sudoers.d/weft-deploy")
+
+
+def test_fab_has_the_host_take_a_release_from_the_store_that_it_reads_itself(voyage):
+    """All of it: what crosses the cable is less than pip's wheel alone, which is among what the host lacks."""
+    voyage.fab("undeploy", "--purge", "--yes")
+    config = voyage.project / "deploy/production.toml"
+    config.write_text(f'host_artifacts = "{STORE}"\n' + config.read_text())
+    voyage.fab("setup", "--as", "root")
+    before = crossed(voyage.fleet)
+    assert "confirmed" in voyage.fab("deploy", "--version", "0.1.0") and voyage.versions() == ["0.1.0"]
+    sent, pip = crossed(voyage.fleet) - before, max(each.stat().st_size for each in (voyage.project / "artifacts").rglob("*.whl"))
+    assert sent < 300_000 < 1_000_000 < pip, (sent, pip)
+    config.write_text(config.read_text().replace(STORE, "/etc"))
+    said = voyage.fab("deploy", "--version", "0.2.0", code=3)
+    assert "the environment is not what this host was set up with: artifacts" in said, "what root reads is not for a deploy to say"

@@ -133,6 +133,13 @@ class Voyage:
                                  "--seconds", str(seconds), "--json", *words], env=env, cwd=self.home, stdout=subprocess.PIPE, text=True)
 
 
+def crossed(fleet):
+    """Bytes through all cables since the fleet began, both ways."""
+    links = json.loads(fleet.run(["ip", "-s", "-j", "link"]).stdout)
+    names = {host.name for host in fleet.hosts}
+    return sum(link["stats64"][way]["bytes"] for link in links if link["ifname"] in names for way in ("rx", "tx"))
+
+
 def finish(load):
     """End a load; its report."""
     load.send_signal(signal.SIGTERM)

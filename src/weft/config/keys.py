@@ -109,6 +109,8 @@ ENVIRONMENT = (
     Key("known_hosts", "str", "deploy/known_hosts", "Host keys that belong to the project, beside your own ~/.ssh/known_hosts."),
     Key("connect_timeout", "int", 10, "Seconds to reach a host."),
     Key("python", "str", "/usr/bin/python3", "The hosts' Python, which the virtualenvs are made with: its path, or a minor version such as \"3.11\" for the distribution's own."),
+    Key("host_artifacts", "str", "", "Where the hosts read the artifact store themselves: an absolute path on them (a mount), https:// or http://. What they lack they take from there, and only "
+        "what they cannot read comes over the operator's connection. Default: everything comes over it."),
     Key("account", "str", "", "The account that runs the application. Default: the application's name."),
     Key("variant", "str", "", "Which `key[VARIANT]` lines of the ini apply. Default: the environment's name in capitals."),
     Key("site.hostname", "str", "", "The site's name (ServerName). Default: the application's name."),

@@ -89,9 +89,17 @@ class Machine:
             faults += [*decide.deploy_faults(state, release), *secrets.faults(self.layout, self.site)] if state.set_up else []
             plan = None if faults else self._deploy_plan(state, release)
         missing = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached] if release else []
+        near = self._near(missing) if missing and self.site.artifacts else {}
         seen = {**state.to_json(), "server": find(self.site.server).about(self.site)}
         return {"state": seen, "faults": [f.__dict__ for f in faults], "missing": missing,
-                "plan": plan.to_json() if plan else None, **{key: way[key] for key in ("from", "to") if way}, **window.asked(self.request, state)}
+                "plan": plan.to_json() if plan else None, **{key: way[key] for key in ("from", "to") if way}, **near, **window.asked(self.request, state)}
+
+    def _near(self, missing: list[str]) -> dict[str, Any]:
+        from weft.host import near
+        found, why = near.within_reach(self.site, self.request.need_release(), missing)
+        if why:
+            self.tell({"event": "log", "text": f"not all can be taken from the artifact store here: {why}"})
+        return {"near": found}
 
     def _faults(self, state: HostState) -> list[Fault]:
         found = host_faults(self.layout, self.site, state)
@@ -169,7 +177,8 @@ class Machine:
         whole = request.need_release()
         with self.locked():
             state = self.state()
-            release = self.work.release = decide.own_part(state, whole)
+            self.work.whole, release = whole, decide.own_part(state, whole)
+            self.work.release = release
             decide.stale(state, request.base)
             self.refuse([*self._faults(state), *trust.check(self.layout, release, request.proof), *decide.deploy_faults(state, release),
                          *secrets.faults(self.layout, self.site)])

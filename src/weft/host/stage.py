@@ -25,7 +25,7 @@ PATIENCE = 60.0
 
 
 class Fetch:
-    """Take the announced files from the operator into the cache, by digest. Kept on a failure: they are verified."""
+    """Take the announced files from the operator into the cache, by digest, and the others from the store where this host reads it itself. Kept on a failure: they are verified."""
 
     def __init__(self, work: Work):
         self.work = work
@@ -35,7 +35,10 @@ class Fetch:
             receive(self.work.layout.cache, self.work.stream, digest, size)
         durable.fsync_dir(self.work.layout.cache)
         lacking = [d for d in wanted if not (self.work.layout.cache / d).exists()]
-        if lacking:
+        if lacking and self.work.site.artifacts:
+            from weft.host import near
+            near.take(self.work.site, self.work.whole, self.work.layout.cache, lacking)
+        elif lacking:
             raise Refused(f"{len(lacking)} files of the release did not come with the request", "run the command again")
 
     def undo(self, wanted: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from weft.values import Release
 
 @dataclass
 class Work:
-    """files: what the operator announced, [(sha256, size)], its bytes following on `stream`."""
+    """files: what the operator announced, [(sha256, size)], its bytes following on `stream`.  release: this host's part of `whole`, the request's."""
 
     layout: Layout
     site: Site
@@ -26,6 +26,7 @@ class Work:
     settings: Settings | None = None
     files: list[tuple[str, int]] = field(default_factory=list)
     stream: BinaryIO | None = None
+    whole: Release | None = None
 
     @property
     def installer(self) -> str:

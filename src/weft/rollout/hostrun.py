@@ -73,7 +73,8 @@ class HostRun:
         except WeftError as error:
             return self._already(error)
         self.state = self.before = said["state"]
-        self.faults, self.missing = said["faults"], said["missing"]
+        near = set(said.get("near", ()))
+        self.faults, self.missing = said["faults"], [digest for digest in said["missing"] if digest not in near]
         self.source, self.target = said.get("from", self.source), said.get("to", self.target)
         self.plan = Plan.from_json(said["plan"]) if said["plan"] else None
         self.status = "planned" if self.plan else "current"

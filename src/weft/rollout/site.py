@@ -8,7 +8,7 @@ from typing import Any
 from weft.config.keys import OWN
 from weft.config.load import Layer
 from weft.rollout import secrets
-from weft.servers import program_named
+from weft.servers import program_named, readable_by_hosts
 
 _SIMPLE = {"processes": "workers.processes", "threads": "workers.threads",
            "longest_request": "workers.longest_request", "watch": "rollout.watch", "max_errors": "rollout.max_errors",
@@ -33,6 +33,7 @@ def site(env: Layer, app: str) -> dict[str, Any]:
         "settings": settings(env),
         **{name: env[key] for name, key in _SIMPLE.items()},
         **({"secret_files": files} if files else {}),
+        **({"artifacts": env["host_artifacts"]} if env["host_artifacts"] else {}),
         **({"migrate": {"command": list(env["migrate"]), "timeout": env["migrate_timeout"]}} if env["migrate"] else {}),
     }
 
@@ -102,6 +103,9 @@ def _check(env: Layer) -> None:
         raise env.wrong("health.path", f"{env['health.path']!r} does not start with '/'")
     if not interpreter(env["python"]).startswith("/"):
         raise env.wrong("python", f"{env['python']!r} is not an absolute path", 'give for example "/usr/bin/python3"')
+    if not readable_by_hosts(env["host_artifacts"]):
+        raise env.wrong("host_artifacts", f"{env['host_artifacts']!r} is neither an absolute path on the hosts nor an address",
+                        'give for example "/srv/artifacts" or "https://artifacts.example.org", without a password')
     if not 5 <= env["rollout.keep"] <= 1000:
         raise env.wrong("rollout.keep", "must be 5 or more, and not above 1000")
     if not 0 <= env["rollout.max_errors"] <= 100:

@@ -21,7 +21,7 @@ from weft.values import app_name
 
 KNOWN = adapters.known()
 SLOTS = ("a", "b")
-MAY_LACK = {"keep", "secret_files", "migrate"}
+MAY_LACK = {"keep", "secret_files", "migrate", "artifacts"}
 """Of what a request says of a site: what older wefts did not know."""
 PLACES = (*SLOTS, RELEASE)
 """Where `live` can point: a slot, or what set-up has adopted."""
@@ -42,7 +42,7 @@ class Site:
     """The environment as a host needs it. Times in seconds. `root` is the application's directory on the host,
     `prefix` stands for / (empty on a real host), `before` is the site that set-up has adopted there.
     `secret_files`: section -> key -> the file on the host that holds that secret.  `migrate`: {} or "command" and "timeout"
-    of what changes the database for a new release."""
+    of what changes the database for a new release.  `artifacts`: where this host reads the artifact store itself, "" for not at all."""
 
     app: str
     server: str
@@ -60,6 +60,7 @@ class Site:
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     secret_files: dict[str, dict[str, str]] = field(default_factory=dict)
     migrate: dict[str, Any] = field(default_factory=dict)
+    artifacts: str = ""
     watch: float = 2.0
     max_errors: float = 1.0
     confirm: int = 60
@@ -170,6 +171,7 @@ _VARIANT = re.compile(r"[A-Za-z0-9_.-]*", re.ASCII)
 # What an ini holds as a section's or a key's name and gives back as it was.
 _SECTION = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff\[\]]+")
 _KEY = re.compile(r"(?![#;\[\s])[^\x00-\x1f\x7f\ud800-\udfff=:]+(?<!\s)")
+_STORE = re.compile(r"|/[A-Za-z0-9._/+~-]*|https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._/+~%-]*)?", re.ASCII)
 _URL_PATH = re.compile(r"/[\x21\x23-\x7e]*", re.ASCII)
 
 
@@ -222,6 +224,7 @@ def _checks(site: Site) -> list[tuple[str, bool]]:
         (f"keep {site.keep!r}", number(site.keep, 5, 1000)),
         ("settings", valid_sections(site.settings)),
         ("secret_files", valid_sections(site.secret_files, _PATH) and not any(".." in path for values in site.secret_files.values() for path in values.values())),
+        (f"artifacts {site.artifacts!r}", readable_by_hosts(site.artifacts)),
         ("migrate", site.migrate == {} or _migration(site.migrate) and number(site.migrate["timeout"], 1, 86400)),
     ]
 
@@ -244,6 +247,11 @@ def _migration(said: Any) -> bool:
 def program_named(program: str) -> bool:
     """By its name, which the release's virtualenv is searched for, or by its whole path: there is no directory that it could be relative to."""
     return bool(program) and (program.startswith("/") or "/" not in program)
+
+
+def readable_by_hosts(place: str) -> bool:
+    """Whether a host could read a store there by itself; "" for one that does not."""
+    return _is(_STORE, place)
 
 
 def _is(pattern: re.Pattern[str], value: Any) -> bool:
