@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -23,6 +24,18 @@ def state(tmp_path):
     made.mkdir(parents=True)
     (made / "lock").touch()
     return made
+
+
+@pytest.fixture(autouse=True)
+def bounded():
+    """One that waits for ever fails."""
+    def late(_signal, _frame):
+        raise AssertionError("it still waits")
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(150)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def trial(state, number=3, left=600.0, **more):
