@@ -28,7 +28,7 @@ SITE = Site("shop", "", "shop-run", "/usr/bin/python3", "shop.example.org", ("ww
 OTHER = {"app": "shop2", "hostname": "b.example.org", "aliases": ("c.example.org",), "port": 9090, "doors": (1234, 1235), "processes": 9, "threads": 9, "longest_request": 99,
          "prefix": "/srv/other"}
 """What concerns every server of a Site, with another value for each."""
-NOT_THE_SERVERS = frozenset({"server", "account", "python", "health", "variant", "settings", "secret_files", "migrate", "watch", "max_errors", "confirm", "keep", "before"})
+NOT_THE_SERVERS = frozenset({"server", "account", "python", "health", "variant", "settings", "secret_files", "migrate", "artifacts", "watch", "max_errors", "confirm", "keep", "before"})
 """What the engine itself does, or what concerns a server only on a real host."""
 MOVES = re.compile(r"/(releases|generations|layers|current)\b")
 """What only a deploy may choose: a server is pointed at slots and at `live`."""
