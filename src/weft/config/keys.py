@@ -137,7 +137,7 @@ ENVIRONMENT = (
     Key("rollout.compare.errors", "float", 1.0, "Percentage points that more of the canary's requests may fail (5xx)."),
     Key("rollout.compare.latency", "float", 50.0, "Percent that 95 of 100 of its requests may take longer."),
     Key("rollout.pause", "str", "", "After which wave a deploy ends for the time being: \"canary\", or a wave's number; `fab promote` goes on. `--pause-after` goes before it."),
-    Key("rollout.parallel", "int", 16, "How many hosts are worked on at once."),
+    Key("rollout.parallel", "int", 32, "How many hosts are worked on at once."),
     Key("rollout.watch", "float", 2.0, "Seconds that the answers are watched on each host after its switch."),
     Key("rollout.max_errors", "float", 1.0, "Percent of the users' requests that may fail (5xx) while a host is watched, before it goes back; twice "
         "the percentage from before the switch is borne as well."),

@@ -22,7 +22,7 @@ class Policy:
     """
 
     sizes: Sequence[str]
-    parallel: int = 16
+    parallel: int = 32
     max_fail: str = "0"
     min_healthy: str = "0"
     on_failure: str = ALL
