@@ -22,6 +22,11 @@ def test_defaults_come_from_the_application_and_the_environment(env):
         "watch": 2.0, "max_errors": 1.0, "confirm": 60, "keep": 5}
 
 
+def test_tls_is_said_where_there_is_a_certificate(env):
+    said = site(env('[tls]\ncertificate = "/etc/shop.pem"\nkey = "/etc/shop.key"\nhttp2 = false\n'), "shop")["tls"]
+    assert said == {"certificate": "/etc/shop.pem", "key": "/etc/shop.key", "port": 443, "http2": False, "redirect": True}
+
+
 def test_a_minor_version_is_the_distributions_python(env):
     assert [site(env(f'python = "{said}"\n'), "shop")["python"] for said in ("3.11", "/opt/py/bin/python")] == ["/usr/bin/python3.11", "/opt/py/bin/python"]
 
@@ -42,6 +47,11 @@ def test_settings_become_texts(env):
     ('[site]\naliases = ["x\\nServerName y"]\n', "site.aliases: 'x\\nServerName y' is not a host name"),
     ('account = "Root!"\n', "account: 'Root!' is not an account name"),
     ('python = "python3"\n', "python: 'python3' is not an absolute path"),
+    ('[tls]\ncertificate = "/etc/shop.pem"\n', "tls.certificate: tls.key is not set beside it"),
+    ('[tls]\nkey = "/etc/shop.key"\n', "tls.key: tls.certificate is not set beside it"),
+    ('[tls]\ncertificate = "shop.pem"\nkey = "/etc/shop.key"\n', "tls.certificate: 'shop.pem' is not the whole path of a file on the hosts"),
+    ('[tls]\ncertificate = "/etc/../shop.pem"\nkey = "/etc/shop.key"\n', "tls.certificate: '/etc/../shop.pem' is not the whole path of a file on the hosts"),
+    ('[tls]\ncertificate = "/etc/shop.pem"\nkey = "/etc/shop.key"\nport = 80\n', "tls.port: 80 is not a port of its own"),
     ('[workers]\nprocesses = 0\n', "workers.processes: must be 1 or more"),
 ])
 def test_values_without_sense_are_refused_with_their_line(env, text, said):

@@ -7,6 +7,7 @@ import pytest
 
 from weft.errors import Refused, UsageError
 from weft.servers import KNOWN, Health, Site, doors, find, parse_site
+from weft.servers.tls import Tls
 from weft.testing.server_suite import ServerSuite
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -51,6 +52,9 @@ def test_an_unknown_server_is_named_with_the_known_ones():
     ({"settings": {"a": {"b": 1}}}, "settings"), ({"settings": []}, "settings"),
     ({"health": {"path": "/x y", "contains": "", "good": 3, "timeout": 3}}, "health.path"),
     ({"health": {"path": "/", "contains": "", "good": 0, "timeout": 3}}, "health.good"), ({"health": {"what": 1}}, "malformed"),
+    *(({"tls": {"certificate": "/c.pem", "key": "/k.pem", **more}}, says) for more, says in (
+        ({"key": "/k.pem\"\nEvil"}, "tls"), ({"key": "k.pem"}, "tls"), ({"key": "/a/../k"}, "tls"), ({"port": 80}, "tls"), ({"port": 0}, "tls"), ({"http2": 1}, "tls"),
+        ({"cipher": "x"}, "malformed"))), ({"tls": {"certificate": "/c.pem"}}, "malformed"), ({"tls": [1]}, "tls"),
     ({"max_errors": 101}, "max_errors 101"), ({"more": 1}, "unknown or lacks keys: more"), ({"python": "/usr/bin/x\" evil"}, "python"),
 ])
 def test_what_would_stand_in_a_configuration_file_is_checked(change, says):
@@ -58,5 +62,14 @@ def test_what_would_stand_in_a_configuration_file_is_checked(change, says):
         parse_site("shop", {**SAID, **change}, "")
 
 
+def test_a_server_that_serves_no_tls_is_not_given_any():
+    with pytest.raises(Refused) as refused:
+        parse_site("shop", {**SAID, "server": "uwsgi", "tls": {"certificate": "/c.pem", "key": "/k.pem"}}, "")
+    assert refused.value.message == "the server uwsgi serves no TLS"
+    assert refused.value.hint == "take [tls] out of deploy/NAME.toml, and put a proxy that does before the site"
+
+
 def test_a_good_site_passes():
     assert parse_site("shop", SAID, "").doors == doors("shop")
+    assert parse_site("shop", {**SAID, "tls": {}}, "").tls is None
+    assert parse_site("shop", {**SAID, "tls": {"certificate": "/c.pem", "key": "/k.pem"}}, "").tls == Tls("/c.pem", "/k.pem", 443, True, True)

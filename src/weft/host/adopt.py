@@ -33,6 +33,9 @@ def look(work: Work) -> list[str]:
     found = _found(work)
     if not found:
         return []
+    if site.tls:
+        raise Refused(f"{found[0].path} answers for {site.hostname} already, and weft adopts a site for plain HTTP only",
+                      "leave [tls] out of deploy/NAME.toml, or take that site away first (a2dissite)")
     now = _adopted(work, *found)
     if now == known:
         return []

@@ -124,7 +124,7 @@ def as_set_up(layout: Layout, said: Any) -> tuple[Any, tuple[str, ...]]:
     kept = recover.kept_site(layout.state / "site.json") or recover.kept_site(recover.copy_of_site(layout))
     if not isinstance(said, dict) or not kept:
         return said, ()
-    kept = {"secret_files": {}, "migrate": {}, "artifacts": "", **kept}  # which files root reads, and what else runs, is nothing that a deploy says for the first time
+    kept = {"secret_files": {}, "migrate": {}, "artifacts": "", "tls": {}, **kept}  # which files root reads, and what else runs, is nothing that a deploy says for the first time
     bound = [key for key in kept if key not in FREE and key in said]
     return {**said, **{key: kept[key] for key in bound}}, tuple(key for key in bound if said[key] != kept[key])
 

@@ -79,7 +79,7 @@ def taken_ports(work: Work) -> list[int]:
     if processes.parent_pid(find(work.site.server).pidfile(work.site)):
         return []
     taken = []
-    for address, port in [("", work.site.port), *(("127.0.0.1", door) for door in work.site.doors)]:
+    for address, port in [("", work.site.port), *([("", work.site.tls.port)] if work.site.tls else []), *(("127.0.0.1", door) for door in work.site.doors)]:
         try:
             socket.create_server((address, port)).close()
         except OSError as error:
@@ -229,9 +229,17 @@ def site_files(work: Work) -> list[str]:
         run(adapter.check(site), "the server refuses its configuration", work.layout)
     except CommandFailed as error:
         _restore(before, links)
-        raise Refused(f"the server refuses its configuration: {_reason(error.details)}", "correct the server's configuration; what weft wrote has been taken back",
-                      details=error.details) from None
+        raise _refusal(work, error) from None
     return [*(f"wrote {p}" for p in before), *(f"enabled {p}" for p in links), *_run_server(work, bool(before or links))]
+
+
+def _refusal(work: Work, error: CommandFailed) -> Refused:
+    """With the next move, which is another one where the fault is in the operator's own file: nobody but its owner corrects that."""
+    said, own = _reason(error.details), find(work.site.server).own(work.site)
+    if own and own in said:
+        return Refused(f"the server refuses its configuration: {said}", f"correct {own}, with which the server would not start again; then run `{work.layout.setup_command}`",
+                       "what weft wrote has been taken back; a server that runs goes on with what it has read before", error.details)
+    return Refused(f"the server refuses its configuration: {said}", "correct the server's configuration; what weft wrote has been taken back", details=error.details)
 
 
 def _reason(lines: Sequence[str]) -> str:

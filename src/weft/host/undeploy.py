@@ -124,6 +124,11 @@ def site_away(layout: Layout, site: Site, alone: bool, purge: bool) -> tuple[lis
         else:
             _unlink(Path(path))
         did.append(f"removed {path}")
+    own = adapter.own(site)
+    if own and os.path.lexists(own):
+        if purge:
+            _unlink(Path(own))
+        (did if purge else kept).append(f"removed {own}" if purge else f"{own}, the operator's own directives")
     return did, kept
 
 

@@ -14,6 +14,7 @@ _SIMPLE = {"processes": "workers.processes", "threads": "workers.threads",
            "longest_request": "workers.longest_request", "watch": "rollout.watch", "max_errors": "rollout.max_errors",
            "confirm": "rollout.confirm", "keep": "rollout.keep"}
 _HOSTNAME = re.compile(r"[A-Za-z0-9*](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
+_FILE = re.compile(r"/(?!.*\.\.)[A-Za-z0-9._/+@~-]+", re.ASCII)
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}", re.ASCII)
 
 
@@ -34,6 +35,7 @@ def site(env: Layer, app: str) -> dict[str, Any]:
         **{name: env[key] for name, key in _SIMPLE.items()},
         **({"secret_files": files} if files else {}),
         **({"artifacts": env["host_artifacts"]} if env["host_artifacts"] else {}),
+        **({"tls": {name: env[f"tls.{name}"] for name in ("certificate", "key", "port", "http2", "redirect")}} if env["tls.certificate"] else {}),
         **({"migrate": {"command": list(env["migrate"]), "timeout": env["migrate_timeout"]}} if env["migrate"] else {}),
     }
 
@@ -99,6 +101,7 @@ def _check(env: Layer) -> None:
     if env["site.doors"] and (len(env["site.doors"]) != 2 or not all(isinstance(d, int) for d in env["site.doors"])):
         raise env.wrong("site.doors", f"expected two port numbers, got {env['site.doors']!r}",
                         "give for example [8101, 8102], or leave it out")
+    _tls(env)
     if not env["health.path"].startswith("/"):
         raise env.wrong("health.path", f"{env['health.path']!r} does not start with '/'")
     if not interpreter(env["python"]).startswith("/"):
@@ -117,6 +120,16 @@ def _check(env: Layer) -> None:
     if env["migrate_timeout"] > 86400:
         raise env.wrong("migrate_timeout", "must not be above 86400, a day")
     _above_zero(env)
+
+
+def _tls(env: Layer) -> None:
+    for key, other in (("tls.certificate", "tls.key"), ("tls.key", "tls.certificate")):
+        if not env[key] and env[other]:
+            raise env.wrong(other, f"{key} is not set beside it", "name both: the certificate with its chain, and its key, as files on the hosts")
+        if env[key] and not _FILE.fullmatch(env[key]):
+            raise env.wrong(key, f"{env[key]!r} is not the whole path of a file on the hosts", 'give for example "/etc/ssl/private/shop.pem"')
+    if not 1 <= env["tls.port"] <= 65535 or env["tls.port"] in (env["site.port"], *env["site.doors"]):
+        raise env.wrong("tls.port", f"{env['tls.port']} is not a port of its own", "beside site.port, where weft asks on the host itself; 443 as a rule")
 
 
 def _soak(env: Layer) -> None:

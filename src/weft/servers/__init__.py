@@ -17,11 +17,12 @@ from typing import Any
 from weft import adapters
 from weft.errors import Refused, UsageError
 from weft.servers.before import RELEASE, Before
+from weft.servers.tls import Tls, tls_of
 from weft.values import app_name
 
 KNOWN = adapters.known()
 SLOTS = ("a", "b")
-MAY_LACK = {"keep", "secret_files", "migrate", "artifacts"}
+MAY_LACK = {"keep", "secret_files", "migrate", "artifacts", "tls"}
 """Of what a request says of a site: what older wefts did not know."""
 PLACES = (*SLOTS, RELEASE)
 """Where `live` can point: a slot, or what set-up has adopted."""
@@ -42,7 +43,8 @@ class Site:
     """The environment as a host needs it. Times in seconds. `root` is the application's directory on the host,
     `prefix` stands for / (empty on a real host), `before` is the site that set-up has adopted there.
     `secret_files`: section -> key -> the file on the host that holds that secret.  `migrate`: {} or "command" and "timeout"
-    of what changes the database for a new release.  `artifacts`: where this host reads the artifact store itself, "" for not at all."""
+    of what changes the database for a new release.  `artifacts`: where this host reads the artifact store itself, "" for not at all.
+    `tls`: of a server whose `serves_tls` is set."""
 
     app: str
     server: str
@@ -61,6 +63,7 @@ class Site:
     secret_files: dict[str, dict[str, str]] = field(default_factory=dict)
     migrate: dict[str, Any] = field(default_factory=dict)
     artifacts: str = ""
+    tls: Tls | None = None
     watch: float = 2.0
     max_errors: float = 1.0
     confirm: int = 60
@@ -83,6 +86,8 @@ class Server(ABC):
     `weft.testing.server_suite` holds every adapter to this."""
 
     name: str
+    serves_tls = False
+    """Whether its files make use of a site's `tls`; else an environment that has [tls] is refused."""
 
     @abstractmethod
     def files(self, site: Site) -> dict[str, str]:
@@ -122,6 +127,11 @@ class Server(ABC):
 
     def about(self, site: Site) -> str:
         """What is there, for `fab doctor`: the server's version and what of it matters here, by reading only; "" where nothing is to be told."""
+        return ""
+
+    def own(self, site: Site) -> str:
+        """The operator's own file of directives, which the site's text takes in where it is there; "" where the server has none.
+        weft writes none. Only an undeploy with `purge` removes it."""
         return ""
 
     def links(self, site: Site) -> dict[str, str]:
@@ -188,12 +198,14 @@ def parse_site(app: str, said: Any, prefix: str) -> Site:
         if not all(isinstance(said[key], list) for key in ("aliases", "doors")):
             raise Refused("site: aliases and doors are lists", "correct it in deploy/NAME.toml")
         site = Site(app=app_name(app), prefix=prefix, **{
-            **said, "aliases": tuple(said["aliases"]), "doors": tuple(said["doors"]) or doors(app), "health": health})
+            **said, "aliases": tuple(said["aliases"]), "doors": tuple(said["doors"]) or doors(app), "health": health, "tls": tls_of(said.get("tls"))})
     except TypeError as error:
         raise Refused(f"site is malformed: {error}") from None
     for what, ok in _checks(site):
         if not ok:
             raise Refused(f"site: {what} is not valid", "correct it in deploy/NAME.toml")
+    if site.tls and not find(site.server).serves_tls:
+        raise Refused(f"the server {site.server} serves no TLS", "take [tls] out of deploy/NAME.toml, and put a proxy that does before the site")
     return site
 
 
@@ -225,6 +237,7 @@ def _checks(site: Site) -> list[tuple[str, bool]]:
         ("settings", valid_sections(site.settings)),
         ("secret_files", valid_sections(site.secret_files, _PATH) and not any(".." in path for values in site.secret_files.values() for path in values.values())),
         (f"artifacts {site.artifacts!r}", readable_by_hosts(site.artifacts)),
+        ("tls", site.tls is None or _secured(site) and number(site.tls.port, 1, 65535)),
         ("migrate", site.migrate == {} or _migration(site.migrate) and number(site.migrate["timeout"], 1, 86400)),
     ]
 
@@ -242,6 +255,13 @@ def _migration(said: Any) -> bool:
         return False
     program = said["command"][0]
     return all(isinstance(each, str) and "\0" not in each and len(each) <= 4096 for each in said["command"]) and program_named(program)
+
+
+def _secured(site: Site) -> bool:
+    """Whether its paths can stand in a configuration file, and its port is not one that the site has already."""
+    said = site.tls
+    return (isinstance(said, Tls) and all(_is(_PATH, path) and ".." not in path for path in (said.certificate, said.key))
+            and isinstance(said.http2, bool) and isinstance(said.redirect, bool) and said.port not in (site.port, *site.doors))
 
 
 def program_named(program: str) -> bool:

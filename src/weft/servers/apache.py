@@ -6,7 +6,10 @@ docs/explanation/the-switch.md tells why each directive is there.
 
 from __future__ import annotations
 
-from weft.servers import SLOTS, Site, before, traffic_log
+import hashlib
+from pathlib import Path
+
+from weft.servers import SLOTS, Site, before, tls, traffic_log
 
 # A spare child that Apache reaps closes kept-alive connections under a client's nose.
 KEEP_CHILDREN = """\
@@ -24,13 +27,15 @@ KEEP_CHILDREN = """\
 """
 
 
-def site_text(site: Site, rotatelogs: str) -> str:
-    """The whole site; equal sites give equal texts. rotatelogs: Apache's program of that name, "" where it is not there."""
+def site_text(site: Site, rotatelogs: str, own: str = "", more: str = "") -> str:
+    """The whole site; equal sites give equal texts. rotatelogs: Apache's program of that name, "" where it is not there.
+    own: the operator's file of directives.  more: what comes before all."""
     groups = "\n".join(_group(site, slot) for slot in SLOTS)
     doors = "\n".join(_door(site, slot, port) for slot, port in zip(SLOTS, site.doors))
+    listen = "\n".join(_listen(site, port) for port in [site.port, *([site.tls.port] if site.tls else [])])
     return f"""\
 # Written by weft for {site.app}; `fab setup` writes it again. A deploy never changes it and never reloads Apache.
-{before.modules() if site.before else ""}{_listen(site)}
+{before.modules() if site.before else ""}{more}{listen}
 {groups}
 
 {_traffic(site, rotatelogs)}
@@ -42,12 +47,37 @@ def site_text(site: Site, rotatelogs: str) -> str:
     </Files>
 </Directory>
 
-<VirtualHost {' '.join([f'*:{site.port}', *(site.before.addresses if site.before else ())])}>
-    ServerName {site.hostname}
-{_aliases(site)}{_routing(site)}    WSGIProcessGroup %{{ENV:WEFT_SLOT}}
-{_common(site)}</VirtualHost>
-
+{_for_users(site, own_lines(own))}
 {doors}"""
+
+
+def _for_users(site: Site, own: str) -> str:
+    """The virtual hosts that users come to."""
+    addresses = [f"*:{site.port}", *(site.before.addresses if site.before else ())]
+    within = f"""\
+    ServerName {site.hostname}
+{_aliases(site)}{own}{_routing(site)}    WSGIProcessGroup %{{ENV:WEFT_SLOT}}
+{_common(site)}"""
+    away = tls.away(site.tls, site.hostname) if site.tls and site.tls.redirect else ""
+    found = [f"<VirtualHost {' '.join(addresses)}>\n{within}{away}</VirtualHost>\n"]
+    if site.tls:
+        found.append(f"<VirtualHost *:{site.tls.port}>\n{within}{tls.secure(site.tls)}</VirtualHost>\n")
+    return "\n".join(found)
+
+
+def own_lines(path: str) -> str:
+    """Takes in the operator's own file, where there is one. Its digest lets a change of it be seen, as one of the site is."""
+    try:
+        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return ""
+    except OSError:
+        digest = "not to be read"
+    return f"""\
+    # The operator's own directives: weft neither writes nor removes that file, and `fab setup` checks it before Apache is reloaded.
+    # sha256: {digest}
+    IncludeOptional {path}
+"""
 
 
 def _routing(site: Site) -> str:
@@ -67,10 +97,10 @@ def before_text(site: Site) -> str:
             f"# `fab setup` writes it again when the original has changed.\n{site.before.text}")
 
 
-def _listen(site: Site) -> str:
-    if site.port in (80, 443) and not site.prefix:
+def _listen(site: Site, port: int) -> str:
+    if port in (80, 443) and not site.prefix:
         return "# Debian's ports.conf listens on this port."
-    return f"<IfDefine !weft_listen_{site.port}>\n    Define weft_listen_{site.port}\n    Listen {site.port}\n</IfDefine>"
+    return f"<IfDefine !weft_listen_{port}>\n    Define weft_listen_{port}\n    Listen {port}\n</IfDefine>"
 
 
 def _group(site: Site, slot: str) -> str:
@@ -86,10 +116,11 @@ def _group(site: Site, slot: str) -> str:
 def _traffic(site: Site, rotatelogs: str) -> str:
     """A line for each request of users. GlobalLog, for a CustomLog would switch off the log that others gave the site."""
     log = bounded(rotatelogs, traffic_log(site.app, site.prefix), 3, "1M")
+    stay = " && -z reqenv('WEFT_AWAY')" if site.tls and site.tls.redirect else ""
     return f"""\
 # What users get, for the watch after a switch: time in ms, status, slot, duration in µs. At most three files of 1 MiB, rotated without a reload.
 LogFormat "%{{end:msec}}t %>s %{{WEFT_SLOT}}e %D" weft_traffic
-GlobalLog "{log}" weft_traffic "expr=reqenv('WEFT_SLOT') =~ /^{site.app}-[ab]$/ && !(%{{HTTP_USER_AGENT}} == 'weft' && -R '127.0.0.0/8')"
+GlobalLog "{log}" weft_traffic "expr=reqenv('WEFT_SLOT') =~ /^{site.app}-[ab]$/ && !{tls.ASKED_BY_WEFT}{stay}"
 """
 
 

@@ -11,10 +11,11 @@ import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
-from weft.servers import SLOTS, Server, Site, entry_file, python_of
+from weft.servers import SLOTS, Server, Site, entry_file, python_of, tls
 from weft.servers.apache import KEEP_CHILDREN, bounded, site_text
 
-_MODULES = ("mpm_event", "authz_core", "authz_host", "unixd", "log_config", "setenvif", "alias", "mime", "reqtimeout")
+MPM = "event"
+_MODULES = ("authz_core", "authz_host", "unixd", "log_config", "setenvif", "alias", "mime", "reqtimeout")
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def in_virtualenv(home: Path, python: str = "3*") -> Httpd | None:
 def loads(httpd: Httpd) -> str:
     """The directives that load what a private Apache needs, but for what is built in or loaded already; mod_wsgi last."""
     return "\n".join([*(f"<IfModule !mod_{name}.c>\n<IfModule !{name}_module>\n    LoadModule {name}_module {httpd.modules}/mod_{name}.so\n"
-                        "</IfModule>\n</IfModule>" for name in _MODULES), f"LoadModule wsgi_module {httpd.mod_wsgi}"])
+                        "</IfModule>\n</IfModule>" for name in (f"mpm_{MPM}", *_MODULES)), f"LoadModule wsgi_module {httpd.mod_wsgi}"])
 
 
 def types() -> str:
@@ -84,6 +85,7 @@ class Express(Server):
     """Everything it has lies under the site's prefix."""
 
     name = "express"
+    serves_tls = True
 
     def _home(self, site: Site) -> str:
         return f"{site.prefix}/etc/httpd"
@@ -92,8 +94,12 @@ class Express(Server):
         return f"{self._home(site)}/httpd.conf"
 
     def files(self, site: Site) -> dict[str, str]:
+        httpd = choose(site) or SYSTEM
         return {**entry_file(site), self._conf(site): self._httpd(site),
-                f"{self._home(site)}/sites/{site.app}.conf": site_text(site, (choose(site) or SYSTEM).rotatelogs)}
+                f"{self._home(site)}/sites/{site.app}.conf": site_text(site, httpd.rotatelogs, self.own(site), tls.loads(site.tls, httpd.modules))}
+
+    def own(self, site: Site) -> str:
+        return f"{self._home(site)}/weft/{site.app}.conf"
 
     def _httpd(self, site: Site) -> str:
         httpd = choose(site) or SYSTEM
@@ -143,8 +149,10 @@ IncludeOptional {self._home(site)}/sites/*.conf
         return f"{site.prefix}/var/log/error.log"
 
     def missing(self, site: Site) -> list[tuple[str, str]]:
-        if choose(site):
-            return []
+        found = choose(site)
+        if found:
+            has = [path.stem[len("mod_"):] for path in found.modules.glob("mod_*.so")]
+            return tls.lacks(site.tls, has, MPM, "apt-get install -y apache2   # mod_wsgi-standalone is built without") if site.tls else []
         return [(f"there is no Apache whose mod_wsgi is for {site.python}",
                  f"{site.python} -m venv {site.prefix}/opt/apache && "
                  f"{site.prefix}/opt/apache/bin/pip install mod_wsgi-standalone   (compiles for some minutes)")]

@@ -23,13 +23,14 @@ import pytest
 
 from weft import adapters
 from weft.servers import SLOTS, Health, Server, Site, entry_file
+from weft.servers.tls import Tls
 
 SITE = Site("shop", "", "shop-run", "/usr/bin/python3", "shop.example.org", ("www.example.org",), 8080, (18001, 18002), 3, 7, 45, Health("/health"))
 OTHER = {"app": "shop2", "hostname": "b.example.org", "aliases": ("c.example.org",), "port": 9090, "doors": (1234, 1235), "processes": 9, "threads": 9, "longest_request": 99,
          "prefix": "/srv/other"}
 """What concerns every server of a Site, with another value for each."""
-NOT_THE_SERVERS = frozenset({"server", "account", "python", "health", "variant", "settings", "secret_files", "migrate", "artifacts", "watch", "max_errors", "confirm", "keep", "before"})
-"""What the engine itself does, or what concerns a server only on a real host."""
+NOT_THE_SERVERS = frozenset({"server", "account", "python", "health", "variant", "settings", "secret_files", "migrate", "artifacts", "tls", "watch", "max_errors", "confirm", "keep", "before"})
+"""What the engine itself does, or what concerns a server only on a real host, or only where it `serves_tls`."""
 MOVES = re.compile(r"/(releases|generations|layers|current)\b")
 """What only a deploy may choose: a server is pointed at slots and at `live`."""
 SHOW = """import dataclasses, importlib, json, sys
@@ -120,6 +121,14 @@ class ServerSuite:
 
     def test_where_the_application_may_write_is_below_its_own_directory(self, server, site):
         assert all(path.startswith(f"{site.root}/run/") for path in server.folders(site))
+
+    def test_tls_changes_the_texts_where_the_server_serves_it(self, server, site):
+        secure = server.files(replace(site, tls=Tls("/etc/ssl/shop.pem", "/etc/ssl/shop.key")))
+        assert (secure != server.files(site)) == server.serves_tls and ("/etc/ssl/shop.key" in "".join(secure.values())) == server.serves_tls
+
+    def test_the_operators_own_file_is_none_of_wefts(self, server, site):
+        own = server.own(site)
+        assert not own or own not in server.files(site) and named(own, site.app) and own.startswith(f"{site.prefix}/")
 
     def test_where_to_look_is_told(self, server, site):
         assert server.pidfile(site).startswith("/") and all(server.error_log(site, slot).startswith("/") for slot in SLOTS)
