@@ -12,6 +12,8 @@ from weft.servers import KNOWN, SLOTS, traffic_log
 
 @dataclass(frozen=True)
 class Layout:
+    """Where all of an application lies on a host. prefix stands for /, "" on a real host."""
+
     app: str
     prefix: str = ""
 

@@ -33,6 +33,9 @@ VERBS = {
 
 @dataclass(frozen=True)
 class Request:
+    """What was asked, checked: `site` as the host was set up with it but for what a deploy may choose, `said_site` as it came; `differs` names what is otherwise.
+    `stream` has the bytes of `files` (sha256, size)."""
+
     verb: str
     by: str
     layout: Layout
