@@ -34,8 +34,8 @@ system: $(VENV)/made
 
 # What the system tests need of Debian; run as root.
 packages:
-	apt-get install -y -q --no-install-recommends --no-upgrade apache2 libapache2-mod-wsgi-py3 curl git haproxy iproute2 libfaketime mercurial nghttp2-client openssh-client openssh-server openssl \
-	  postgresql python3-venv strace sudo systemd util-linux uwsgi-core uwsgi-emperor uwsgi-plugin-python3
+	apt-get install -y -q --no-install-recommends --no-upgrade apache2 apache2-dev libapache2-mod-wsgi-py3 curl gcc git haproxy iproute2 libfaketime mercurial nghttp2-client openssh-client openssh-server openssl \
+	  postgresql python3-dev python3-venv strace sudo systemd util-linux uwsgi-core uwsgi-emperor uwsgi-plugin-python3
 
 clean:
 	rm -rf $(VENV) .pytest_cache build dist src/*.egg-info

@@ -181,7 +181,7 @@ ALL = ["ssl", "http2"]
 
 
 def test_what_fits_lacks_nothing(pair):
-    assert lacks(Tls(*map(str, pair)), ALL, "event", "a2enmod") == []
+    assert lacks(Tls(*map(str, pair)), ALL, "event", "a2enmod {}") == []
 
 
 @pytest.mark.parametrize("enabled, mpm, http2, says", [
@@ -192,11 +192,11 @@ def test_what_fits_lacks_nothing(pair):
                             "a2dismod mpm_prefork && a2enmod mpm_event && apache2ctl restart, or set `http2 = false` in [tls] of deploy/NAME.toml")),
 ])
 def test_what_apache_lacks_is_named_with_its_command(pair, enabled, mpm, http2, says):
-    assert lacks(Tls(*map(str, pair), http2=http2), enabled, mpm, "a2enmod") == [says]
+    assert lacks(Tls(*map(str, pair), http2=http2), enabled, mpm, "a2enmod {}") == [says]
 
 
 def test_prefork_without_http2_lacks_nothing(pair):
-    assert lacks(Tls(*map(str, pair), http2=False), ["ssl"], "prefork", "a2enmod") == []
+    assert lacks(Tls(*map(str, pair), http2=False), ["ssl"], "prefork", "a2enmod {}") == []
 
 
 def test_files_that_are_not_there_or_not_usable_are_named(pair, tmp_path):
@@ -206,7 +206,7 @@ def test_files_that_are_not_there_or_not_usable_are_named(pair, tmp_path):
     (tmp_path / "no.pem").write_text("no certificate")
 
     def said(*words):
-        return lacks(Tls(*map(str, words)), ALL, "event", "a2enmod")[0]
+        return lacks(Tls(*map(str, words)), ALL, "event", "a2enmod {}")[0]
     assert said("/no/shop.pem", key) == ("/no/shop.pem, which [tls] names, is not on this host", "put the right files there, or correct [tls] in deploy/NAME.toml")
     assert said("/no/shop.pem", "/no/shop.key")[0] == "/no/shop.pem and /no/shop.key, which [tls] names, are not on this host"
     assert said(pem, locked)[0].startswith(f"OpenSSL does not take {pem} with {locked}, and no passphrase is asked for: ")

@@ -114,8 +114,9 @@ def host_faults(layout: Layout, site: Site, state: HostState) -> list[Fault]:
         found.append(Fault(f"there is no Python at {site.python}", "correct `python` in deploy/NAME.toml"))
     loads = adapter.python(site)
     if state.python and loads and loads != state.python:
-        found.append(Fault(f"the server loads Python {loads}, but {site.python} is {state.python}",
-                           f"set `python` to a {loads} in deploy/NAME.toml, or install a server for {state.python}"))
+        other = adapter.provide(site) or f"install a server for {state.python}"
+        found.append(Fault(f"the server loads Python {loads}, but {site.python} is {state.python}{_which(adapter.about(site))}",
+                           f"set `python` to a {loads} in deploy/NAME.toml, or: {other}"))
     changed = changed_files(site)
     if changed and all(each.endswith("(not enabled)") for each in changed):
         found.append(Fault(f"the site is disabled on this host: {', '.join(changed)}", "fab enable"))
@@ -126,6 +127,10 @@ def host_faults(layout: Layout, site: Site, state: HostState) -> list[Fault]:
     found += [Fault(f"{each}; a deploy would hide the edit",
                     f"on the host: `{layout.keep_edit_command}` turns it into a drop-in") for each in state.drift]
     return found
+
+
+def _which(about: str) -> str:
+    return f" ({about})" if about else ""
 
 
 def account_exists(name: str) -> bool:

@@ -129,6 +129,10 @@ class Server(ABC):
         """What is there, for `fab doctor`: the server's version and what of it matters here, by reading only; "" where nothing is to be told."""
         return ""
 
+    def provide(self, site: Site) -> str:
+        """The commands that have the server load the site's Python in place of another; "" where there are none."""
+        return ""
+
     def own(self, site: Site) -> str:
         """The operator's own file of directives, which the site's text takes in where it is there; "" where the server has none.
         weft writes none. Only an undeploy with `purge` removes it."""

@@ -7,9 +7,10 @@ docs/explanation/the-switch.md tells why each directive is there.
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
-from weft.servers import SLOTS, Site, before, tls, traffic_log
+from weft.servers import SLOTS, Site, before, python_of, tls, traffic_log
 
 # A spare child that Apache reaps closes kept-alive connections under a client's nose.
 KEEP_CHILDREN = """\
@@ -24,7 +25,26 @@ KEEP_CHILDREN = """\
     MaxSpareThreads 150
     MaxConnectionsPerChild 0
 </IfModule>
+<IfModule mpm_prefork_module>
+    MinSpareServers 5
+    MaxSpareServers 150
+    MaxConnectionsPerChild 0
+</IfModule>
 """
+
+
+def about(program: Path, mpm: str, module: Path) -> str:
+    """Which Apache and which mod_wsgi, as their files say."""
+    versions = [_found(rb"Apache/(\d+\.\d+\.\d+)", program), _found(rb"\0([4-9]\.\d+\.\d+)\0", module)]
+    return f"Apache {versions[0]} (mpm_{mpm or '?'}), mod_wsgi {versions[1]} for Python {python_of(module) or '?'} in {module}"
+
+
+def _found(pattern: bytes, path: Path) -> str:
+    try:
+        found = re.search(pattern, path.read_bytes())
+    except OSError:
+        return "?"
+    return found[1].decode() if found else "?"
 
 
 def site_text(site: Site, rotatelogs: str, own: str = "", more: str = "") -> str:

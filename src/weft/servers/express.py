@@ -1,7 +1,7 @@
 """A private Apache under a prefix, for any user without root: the server of `make demo` and of local environments.
 
-The system's Apache is used where its mod_wsgi is for the environment's Python, else mod_wsgi-standalone from PyPI, which
-is looked for in PREFIX/opt/apache (a virtualenv).
+A virtualenv PREFIX/opt/apache goes first: PyPI's mod_wsgi-standalone brings an Apache of its own, PyPI's mod_wsgi is loaded by the system's. Without one
+for the environment's Python the system's Apache is used where its own mod_wsgi is for it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weft.servers import SLOTS, Server, Site, entry_file, python_of, tls
-from weft.servers.apache import KEEP_CHILDREN, bounded, site_text
+from weft.servers.apache import KEEP_CHILDREN, about, bounded, site_text
 
 MPM = "event"
+"""Which of Apache's processing modules is loaded; the tests try the others."""
 _MODULES = ("authz_core", "authz_host", "unixd", "log_config", "setenvif", "alias", "mime", "reqtimeout")
+
+
+_WITHOUT = ("this Apache was built without {}: take the system's (apt-get install -y apache2 libapache2-mod-wsgi-py3, and no mod_wsgi-standalone in PREFIX/opt/apache), "
+            "or change [tls] in deploy/NAME.toml")
 
 
 @dataclass(frozen=True)
@@ -44,17 +49,19 @@ def system_fits(python: str) -> bool:
 
 
 def standalone(prefix: str) -> Httpd | None:
-    """mod_wsgi-standalone in PREFIX/opt/apache, if it is there."""
+    """What PREFIX/opt/apache has, if it is there."""
     return in_virtualenv(Path(prefix, "opt/apache"))
 
 
 def in_virtualenv(home: Path, python: str = "3*") -> Httpd | None:
-    """mod_wsgi-standalone in a virtualenv of that minor version of Python, if it is there."""
+    """mod_wsgi-standalone, or mod_wsgi for the system's Apache, in a virtualenv of that minor version of Python, if it is there."""
     for packages in (home / "lib").glob(f"python{python}/site-packages"):
         httpd = packages / "mod_wsgi_packages/httpd"
         for module in (packages / "mod_wsgi/server").glob("mod_wsgi*.so"):
             if (httpd / "bin/httpd").exists():
                 return Httpd(httpd / "bin/httpd", httpd / "modules", module)
+            if SYSTEM.program.exists():
+                return Httpd(SYSTEM.program, SYSTEM.modules, module)
     return None
 
 
@@ -78,7 +85,10 @@ def account_lines(account: str) -> str:
 
 
 def choose(site: Site) -> Httpd | None:
-    return SYSTEM if system_fits(site.python) else standalone(site.prefix)
+    own = standalone(site.prefix)
+    if own and os.path.realpath(site.python).endswith(f"python{python_of(own.mod_wsgi)}"):
+        return own
+    return SYSTEM if system_fits(site.python) else own
 
 
 class Express(Server):
@@ -121,7 +131,9 @@ CustomLog "{bounded(httpd.rotatelogs, f'{site.prefix}/var/log/access.log', 5, '1
 </Directory>
 {KEEP_CHILDREN}
 StartServers 3
-ThreadsPerChild 50
+<IfModule !mpm_prefork_module>
+    ThreadsPerChild 50
+</IfModule>
 MaxRequestWorkers 150
 IncludeOptional {self._home(site)}/sites/*.conf
 """
@@ -152,10 +164,14 @@ IncludeOptional {self._home(site)}/sites/*.conf
         found = choose(site)
         if found:
             has = [path.stem[len("mod_"):] for path in found.modules.glob("mod_*.so")]
-            return tls.lacks(site.tls, has, MPM, "apt-get install -y apache2   # mod_wsgi-standalone is built without") if site.tls else []
+            return tls.lacks(site.tls, has, MPM, _WITHOUT) if site.tls else []
         return [(f"there is no Apache whose mod_wsgi is for {site.python}",
                  f"{site.python} -m venv {site.prefix}/opt/apache && "
-                 f"{site.prefix}/opt/apache/bin/pip install mod_wsgi-standalone   (compiles for some minutes)")]
+                 f"{site.prefix}/opt/apache/bin/pip install mod_wsgi-standalone   (compiles for some minutes; where apache2 and apache2-dev are, mod_wsgi is enough)")]
+
+    def about(self, site: Site) -> str:
+        found = choose(site)
+        return about(found.program, MPM, found.mod_wsgi) if found else ""
 
     def python(self, site: Site) -> str:
         found = choose(site)

@@ -1,20 +1,47 @@
-"""Debian's Apache with mod_wsgi."""
+"""Debian's Apache with mod_wsgi: Debian's own, or another that its configuration loads, such as PyPI's.
+
+One process loads one mod_wsgi, and that is for one minor version of Python: all applications of an Apache share it.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from weft.servers import SLOTS, Server, Site, entry_file, python_of, tls
-from weft.servers.apache import KEEP_CHILDREN, before_text, site_text
+from weft.servers.apache import KEEP_CHILDREN, about, before_text, site_text
 
-_MODULE = Path("/usr/lib/apache2/modules/mod_wsgi.so")
+_APACHE = Path("/usr/sbin/apache2")
+_CONF = Path("/etc/apache2")
 _INSTALL = "apt-get install -y apache2 libapache2-mod-wsgi-py3"
 
 
-def modules(enabled: Path = Path("/etc/apache2/mods-enabled")) -> list[str]:
+def modules(conf: Path = _CONF) -> list[str]:
     """Of the system's Apache, by their file's name: those that Debian's links enable."""
-    return sorted(path.stem for path in enabled.glob("*.load"))
+    return sorted(path.stem for path in (conf / "mods-enabled").glob("*.load"))
+
+
+def loaded(conf: Path = _CONF) -> tuple[Path, Path] | None:
+    """(the mod_wsgi that Apache loads, the file that says so), in the order in which Debian's configuration is read: the first counts. None
+    where none is loaded there."""
+    for place in ("mods-enabled/*.load", "mods-enabled/*.conf", "conf-enabled/*.conf"):
+        for path in sorted(conf.glob(place)):
+            try:
+                found = re.search(r'^\s*LoadModule\s+wsgi_module\s+"?([^"\s]+)', path.read_text(errors="replace"), re.M | re.I)
+            except OSError:
+                continue
+            if found:
+                return conf / found[1], path  # a relative one is below the ServerRoot
+    return None
+
+
+def another(python: str) -> str:
+    """The commands that have Apache load a mod_wsgi for another Python. A running Apache keeps the library of the one before: it must end."""
+    home = "/opt/mod_wsgi"
+    return (f"apt-get install -y apache2-dev && {python} -m venv {home} && {home}/bin/pip install mod_wsgi && {home}/bin/mod_wsgi-express module-config > "
+            "/etc/apache2/mods-available/wsgi.load && a2enmod wsgi && apache2ctl configtest && apache2ctl stop && apache2ctl start; every application of this Apache "
+            "needs that Python then")
 
 
 def mpm() -> str:
@@ -64,13 +91,24 @@ class ModWsgi(Server):
     def missing(self, site: Site) -> list[tuple[str, str]]:
         if not os.path.exists("/usr/sbin/apache2ctl"):
             return [("Apache is not installed", _INSTALL)]
-        if not _MODULE.exists() or not os.path.exists("/etc/apache2/mods-enabled/wsgi.load"):
+        found = loaded()
+        if not found:
             return [("Apache's mod_wsgi is not installed or not enabled", f"{_INSTALL} && a2enmod wsgi")]
-        return tls.lacks(site.tls, modules(), mpm(), "a2enmod") if site.tls else []
+        if not found[0].exists():
+            return [(f"{found[1]} loads {found[0]}, which is not there", f"{_INSTALL} && a2enmod wsgi, or {another(site.python)}")]
+        return tls.lacks(site.tls, modules(), mpm(), "a2enmod {}") if site.tls else []
 
     def python(self, site: Site) -> str:
         """The Python minor version this Apache can load applications for; "" if unknown."""
-        return python_of(_MODULE)
+        found = loaded()
+        return python_of(found[0]) if found else ""
+
+    def about(self, site: Site) -> str:
+        found = loaded()
+        return about(_APACHE, mpm(), found[0]) if found else ""
+
+    def provide(self, site: Site) -> str:
+        return another(site.python)
 
 
 server = ModWsgi()

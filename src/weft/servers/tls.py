@@ -37,12 +37,12 @@ def tls_of(said: Any) -> Any:
     return Tls(**said) if isinstance(said, dict) and said else None if said in ({}, None) else said
 
 
-def lacks(tls: Tls, enabled: Iterable[str], mpm: str, enable: str) -> list[tuple[str, str]]:
-    """(what is missing, the command that provides it). enabled: Apache's modules that are loaded.  mpm: such as "event".  enable: the command
-    that loads more, before their names."""
+def lacks(tls: Tls, enabled: Iterable[str], mpm: str, how: str) -> list[tuple[str, str]]:
+    """(what is missing, the command that provides it). enabled: Apache's modules that are loaded.  mpm: such as "event".  how: the next move
+    where modules are absent, with {} for their names."""
     absent = [name for name in tls.modules if name not in enabled]
     if absent:
-        return [(f"TLS needs Apache's module{'s' if len(absent) > 1 else ''} {' and '.join(absent)}", f"{enable} {' '.join(absent)}")]
+        return [(f"TLS needs Apache's module{'s' if len(absent) > 1 else ''} {' and '.join(absent)}", how.format(" ".join(absent)))]
     if tls.http2 and mpm == "prefork":
         return [("Apache runs mpm_prefork, which cannot serve HTTP/2",
                  "a2dismod mpm_prefork && a2enmod mpm_event && apache2ctl restart, or set `http2 = false` in [tls] of deploy/NAME.toml")]
