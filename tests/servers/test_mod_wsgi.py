@@ -48,6 +48,14 @@ def test_versions_are_read_out_of_the_files(tmp_path):
     assert about(tmp_path / "no", "", tmp_path / "no.so") == f"Apache ? (mpm_?), mod_wsgi ? for Python ? in {tmp_path}/no.so"
 
 
+def test_the_module_of_mod_wsgi_standalone_is_told_from_pypis(tmp_path):
+    module = tmp_path / "site-packages/mod_wsgi/server/mod_wsgi-py311.so"
+    module.parent.mkdir(parents=True)
+    assert not mod_wsgi.alone(module) and not mod_wsgi.alone(Path("/x.so"))
+    (tmp_path / "site-packages/mod_wsgi_packages/httpd").mkdir(parents=True)
+    assert mod_wsgi.alone(module)
+
+
 def test_another_python_than_apaches_is_refused_with_the_commands_that_change_it(monkeypatch, tmp_path):
     server, site = find("mod_wsgi"), replace(SITE, python="/usr/bin/python3.12")
     monkeypatch.setattr(server, "missing", lambda site: [])

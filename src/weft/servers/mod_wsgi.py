@@ -36,6 +36,11 @@ def loaded(conf: Path = _CONF) -> tuple[Path, Path] | None:
     return None
 
 
+def alone(module: Path) -> bool:
+    """Whether a module is mod_wsgi-standalone's: it looks for the place of its sockets where Debian's Apache has none."""
+    return len(module.parents) > 2 and (module.parents[2] / "mod_wsgi_packages").exists()
+
+
 def another(python: str) -> str:
     """The commands that have Apache load a mod_wsgi for another Python. A running Apache keeps the library of the one before: it must end."""
     home = "/opt/mod_wsgi"
@@ -96,6 +101,9 @@ class ModWsgi(Server):
             return [("Apache's mod_wsgi is not installed or not enabled", f"{_INSTALL} && a2enmod wsgi")]
         if not found[0].exists():
             return [(f"{found[1]} loads {found[0]}, which is not there", f"{_INSTALL} && a2enmod wsgi, or {another(site.python)}")]
+        if alone(found[0]):
+            return [(f"{found[1]} loads {found[0]}, which mod_wsgi-standalone has built for an Apache of its own: in this one its processes would not start",
+                     f"pip install mod_wsgi, without -standalone, in a virtualenv of its own: {another(site.python)}")]
         return tls.lacks(site.tls, modules(), mpm(), "a2enmod {}") if site.tls else []
 
     def python(self, site: Site) -> str:
