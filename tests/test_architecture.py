@@ -14,7 +14,7 @@ FLOORS = [
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # Python files that are shipped as data: they are written to a host or a project and never imported by weft.
-SHIPPED = {SOURCE / "servers" / "entry.py", SOURCE / "develop" / "entry.py"}
+SHIPPED = {SOURCE / "servers" / "entry.py", SOURCE / "servers" / "passenger_entry.py", SOURCE / "develop" / "entry.py"}
 TRAVELS = ["errors.py", "plan.py", "secret.py", "adapters.py", "values.py", "durable.py", "signing.py", "index.py", "journal.py", "apply.py", "config/__init__.py", "config/ini.py",
            "servers", "host"]
 

@@ -14,7 +14,7 @@ from typing import Any
 from weft.errors import Refused
 
 GROUP = "weft.servers"
-SHARED = frozenset({"apache", "before", "entry", "tls"})
+SHARED = frozenset({"apache", "before", "entry", "passenger_entry", "tls"})
 """Modules of `weft.servers` that are no server: what several share, and the entry that is shipped as data."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 

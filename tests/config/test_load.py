@@ -26,7 +26,7 @@ def test_values_defaults_and_origins(project):
     ('hots = ["a"]\n', "deploy/production.toml:1: unknown key 'hots'; did you mean 'hosts'?"),
     ('[health]\npath = "/"\npth = 1\n', "deploy/production.toml:3: unknown key 'health.pth'; did you mean 'health.path'?"),
     ('hosts = "a"\n', "deploy/production.toml:1: hosts: expected a list of strings, got 'a'"),
-    ('server = "nginx"\n', "deploy/production.toml:1: server: expected one of express, mod_wsgi, uwsgi, got 'nginx'"),
+    ('server = "nginx"\n', "deploy/production.toml:1: server: expected one of express, mod_wsgi, passenger, uwsgi, got 'nginx'"),
     ("[workers]\nprocesses = true\n", "deploy/production.toml:2: workers.processes: expected a whole number, got True"),
     ("[rollout]\nwaves = [0]\n", "deploy/production.toml:2: rollout.waves: expected a list of hosts or percents"),
     ("[[host]]\nnam = 'x'\n", "deploy/production.toml:2: unknown key 'nam'; did you mean 'name'?"),

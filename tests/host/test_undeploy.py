@@ -108,6 +108,14 @@ def test_a_neighbour_keeps_the_server_and_what_is_shared(host):
     assert any(each.startswith("reloaded the server") for each in said["did"]) and there(host) == []
 
 
+def test_what_a_neighbour_on_another_server_has_no_use_for_goes(host):
+    neighbour = host.prefix / "var/lib/weft/other"
+    neighbour.mkdir()
+    (neighbour / "site.json").write_text(json.dumps({**host.site, "server": "express"}))
+    said = host.ok("undeploy")
+    assert not (host.prefix / "etc/light.conf").exists() and "stopped the server" not in said["did"] and there(host) == []
+
+
 def test_a_trial_and_anothers_rollout_refuse_it(host):
     release, content = make_release("2.0")
     staged = host.stage(release, content)["last"]["result"]

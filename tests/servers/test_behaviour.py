@@ -21,6 +21,10 @@ class TestExpress(ServerBehaviour):
     server = find("express")
 
 
+class TestPassenger(ServerBehaviour):
+    server = find("passenger")
+
+
 class TestUwsgi(ServerBehaviour):
     server = find("uwsgi")
 

@@ -19,7 +19,8 @@ SAID = {"server": "mod_wsgi", "account": "shop", "python": "/usr/bin/python3", "
 
 
 def site_of(name):
-    own = {"express": {"prefix": "/srv/place", "account": "nobody"}, "uwsgi": {"python": "/usr/bin/python3.11"}}
+    own = {"express": {"prefix": "/srv/place", "account": "nobody"}, "uwsgi": {"python": "/usr/bin/python3.11"},
+           "passenger": {"python": "/usr/bin/python3.11"}}
     return replace(SITE, server=name, **own.get(name, {}))
 
 

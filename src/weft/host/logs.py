@@ -25,6 +25,8 @@ MOST = 10_000
 LONGEST = 4_000
 _PAUSE, _SIGN = 0.2, 1.0
 _HEAD = re.compile(r"\[\w{3} (\w{3} +\d+ \d\d:\d\d:\d\d)(?:\.(\d{1,6}))? (\d{4})\] \[(\w*):\w+\] \[pid (\d+)")
+_PASSENGER = re.compile(r"\[ [A-Z] (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.(\d+) \d+/")
+_APP = re.compile(r"App (\d+) output: ?(.*)")
 _PIECE = re.compile(r"\[(\d{10})\] ?")
 
 
@@ -120,9 +122,12 @@ class Mine:
     layout: Layout
     pids: set[int] = field(default_factory=set)
     last: tuple[float, bool] = (0.0, False)
+    said: float = 0.0
 
     def learn(self, line: str) -> None:
-        head = _HEAD.match(line)
+        app, head = _APP.match(line), _HEAD.match(line)
+        if app and str(self.layout.entry) in line:
+            self.pids.add(int(app[1]))
         if head and head[4] == "wsgi" and f"mod_wsgi (pid={head[5]}" in line and (str(self.layout.entry) in line or self._group(line)):
             self.pids.add(int(head[5]))
 
@@ -130,12 +135,23 @@ class Mine:
         return any(f"process='{self.layout.app}-{slot}'" in line or f"daemon process '{self.layout.app}-{slot}'" in line for slot in SLOTS)
 
     def take(self, line: str) -> Line | None:
-        """A line without a head belongs to the one before it."""
-        head = _HEAD.match(line)
-        if head:
+        """A line without a head belongs to the one before it, but for what Passenger says a process has written."""
+        app, passenger, head = _APP.match(line), _PASSENGER.match(line), _HEAD.match(line)
+        if app:
+            return self._written(int(app[1]), app[2])
+        if passenger:
+            self.last = (_passengers(passenger), f"{self.layout.root}/" in line)
+        elif head:
             about = self._group(line) or head[4] != "wsgi" and f"{self.layout.root}/" in line
             self.last = (_when(head), int(head[5]) in self.pids or about)
         return Line(self.last[0], "error", line) if self.last[1] and line else None
+
+    def _written(self, pid: int, text: str) -> Line | None:
+        """Each line begins with its time where weft's own start of it has seen it."""
+        piece = _PIECE.match(text)
+        self.said = float(piece[1]) if piece else max(self.said, self.last[0])
+        text = _PIECE.sub("", text, count=1)
+        return Line(self.said, "error", text) if pid in self.pids and text else None
 
 
 @dataclass
@@ -162,6 +178,14 @@ def _when(head: re.Match[str]) -> float:
     except (ValueError, OverflowError):
         return 0.0
     return whole + float(f"0.{head[2] or 0}")
+
+
+def _passengers(head: re.Match[str]) -> float:
+    """Its own local time, too."""
+    try:
+        return time.mktime(time.strptime(head[1], "%Y-%m-%d %H:%M:%S")) + float(f"0.{head[2]}")
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 class Logs:

@@ -9,6 +9,7 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Iterable
 
 from weft.host.layout import Layout
 
@@ -25,6 +26,41 @@ class Mark:
     state: str
     generation: int
     text: str = ""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A process by its number and when it was started, in the kernel's ticks: no later one is both."""
+
+    pid: int
+    tick: int
+
+    def runs(self) -> bool:
+        return _tick(self.pid) == self.tick
+
+    def kill(self) -> None:
+        if self.runs():
+            os.kill(self.pid, signal.SIGKILL)
+
+
+def known(pids: Iterable[int]) -> set[Known]:
+    """Those of them that run."""
+    return {Known(pid, tick) for pid, tick in ((pid, _tick(pid)) for pid in pids) if tick}
+
+
+def orphans(served: Iterable[Known], pidfile: str) -> list[Known]:
+    """Those that still run, but not below the server's parent process any more."""
+    parent = parent_pid(pidfile)
+    return [each for each in served if each.runs() and not _below(each.pid, parent)]
+
+
+def _tick(pid: int) -> int:
+    """0 for one that has gone."""
+    try:
+        fields = _stat(pid)
+        return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 def parent_pid(pidfile: str) -> int:
@@ -49,6 +85,13 @@ def _is_child(pid: int, parent: int, uid: int) -> bool:
     try:
         if os.stat(f"/proc/{pid}").st_uid != uid or _stat(pid)[0] in (b"Z", b"X"):
             return False
+    except (OSError, IndexError):
+        return False
+    return _below(pid, parent)
+
+
+def _below(pid: int, parent: int) -> bool:
+    try:
         for _ in range(_DEPTH):
             pid = int(_stat(pid)[1])
             if pid in (parent, 0, 1):

@@ -13,7 +13,7 @@ from weft import durable
 from weft.durable import read_json
 from weft.errors import FailedUndone, Refused
 from weft.host import health, processes, traffic, trial
-from weft.host.commands import application_frames, ids
+from weft.host.commands import application_frames, ids, run
 from weft.host.work import Work
 from weft.servers import SLOTS, Site, before, find
 
@@ -56,7 +56,7 @@ class Restart:
         uid = ids(layout, site.account)[0]
         old = {m.pid for m in processes.marks(layout, slot, parent, uid)}
         began = time.time()
-        by = 0 if self.renew(slot) else signal.SIGTERM  # where the server itself ends them they are only waited for
+        by = 0 if self.renew(slot) or self.restart(slot) else signal.SIGTERM  # where the server itself ends them they are only waited for
         left = processes.terminate(old, parent, uid, site.longest_request + 10, by)
         left = left and processes.terminate(left, parent, uid, 10, signal.SIGKILL)  # stopped, or deaf: no request may last so long
         if left:
@@ -73,6 +73,13 @@ class Restart:
             newer = max(int(old) + 1, int(time.time()))
             os.utime(path, (newer, newer))
         return bool(files)
+
+    def restart(self, slot: str) -> bool:
+        """Have the server do it, where it has a command for that. Whether it has."""
+        argv = self.adapter.restart(self.work.site, slot)
+        if argv:
+            run(argv, f"the server does not start slot {slot} anew", self.work.layout, timeout=60)
+        return bool(argv)
 
     def undo(self, slot: str, generation: int) -> None:
         """The idle slot's processes serve nobody."""
@@ -100,6 +107,8 @@ def wait_ready(work: Work, slot: str, generation: int, began: float = 0.0) -> No
         ready = sum(m.state == "ready" and m.generation == generation for m in marks) >= site.processes
         if ready and _accepts(adapter.accepting(site, slot), began):
             return
+        if adapter.lazy and not ready:
+            health.ask(door_port(site, slot), site, 1)
         time.sleep(0.02)
     if ready:
         raise FailedUndone(f"the processes of slot {slot} are ready, but in {site.health.timeout} s the server did not say that it accepts requests there",

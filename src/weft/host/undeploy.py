@@ -13,7 +13,7 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any, Collection, Iterable
 
 from weft import durable
 from weft.errors import NeedsHands, Refused
@@ -85,11 +85,11 @@ def checked(work: Work) -> None:
 
 def finish(layout: Layout, site: Site, purge: bool) -> dict[str, Any]:
     """Everything after the note; each part looks first, so it may be begun again anywhere."""
-    alone = not others(layout)
+    alone, served = not others(layout), serving(layout, site)
     did = stopped(site) if layout.prefix and alone else []
     gone, kept = site_away(layout, site, alone, purge)
     did += gone + reload(layout, site)
-    ended(layout, site)
+    ended(layout, site, served)
     kept += trees(layout, site, purge)
     did.append(f"removed {layout.root}" if not layout.root.exists() else f"removed what weft has made in {layout.root}")
     if alone and layout.privileged and not layout.prefix:
@@ -107,8 +107,7 @@ def others(layout: Layout) -> list[str]:
 
 def site_away(layout: Layout, site: Site, alone: bool, purge: bool) -> tuple[list[str], list[str]]:
     """The links first, so that no reload in between finds half a site. What serves other applications too goes with the last one."""
-    adapter, nobody = find(site.server), replace(site, app=f"{site.app}-x", before=None)
-    shared = set() if alone else {*adapter.files(nobody), *adapter.links(nobody)}
+    adapter, shared = find(site.server), set() if alone else {path for each in others(layout) for path in of(layout, each, site)}
     did, kept = [], []
     for path in adapter.links(site):
         if path not in shared and os.path.islink(path):
@@ -130,6 +129,16 @@ def site_away(layout: Layout, site: Site, alone: bool, purge: bool) -> tuple[lis
             _unlink(Path(own))
         (did if purge else kept).append(f"removed {own}" if purge else f"{own}, the operator's own directives")
     return did, kept
+
+
+def of(layout: Layout, app: str, site: Site) -> set[str]:
+    """What another application has in its server. Where its own word for that is not to be had, it counts as one on the server of `site`."""
+    other = replace(site, app=app, before=None)
+    try:
+        other = parse_site(app, read_json(layout.state.parent / app / "site.json"), layout.prefix)
+    except Refused:
+        pass
+    return {*find(other.server).files(other), *find(other.server).links(other)}
 
 
 def _unlink(path: Path) -> None:
@@ -163,16 +172,24 @@ def reload(layout: Layout, site: Site) -> list[str]:
     return ["reloaded the server (other sites' requests that take over 3 s may have been cut)"]
 
 
-def let_go(site: Site) -> None:
-    """Until a server that keeps the slots' processes itself has ended them, after their last requests."""
+def let_go(site: Site, served: Collection[processes.Known] = ()) -> None:
+    """Until a server that keeps the slots' processes itself has ended them, after their last requests; and those of `served` that are its own no more,
+    for a server that is reloaded may leave them to what it was before."""
     adapter, end = find(site.server), time.monotonic() + site.longest_request + PATIENCE
-    while any(adapter.accepting(site, slot) for slot in SLOTS) and time.monotonic() < end:
+    while (any(adapter.accepting(site, slot) for slot in SLOTS) or processes.orphans(served, adapter.pidfile(site))) and time.monotonic() < end:
         time.sleep(0.05)
 
 
-def ended(layout: Layout, site: Site) -> None:
+def serving(layout: Layout, site: Site) -> set[processes.Known]:
+    """The slots' processes of a server that may end them later than it says that it has reloaded or stopped."""
+    return processes.known(slot_pids(layout, site)) if find(site.server).lazy else set()
+
+
+def ended(layout: Layout, site: Site, served: Collection[processes.Known]) -> None:
     """The slots' processes: in peace first, for what they still answer is read from the trees."""
-    let_go(site)
+    let_go(site, served)
+    for late in processes.orphans(served, find(site.server).pidfile(site)):
+        late.kill()
     parent, uid = processes.parent_pid(find(site.server).pidfile(site)), _uid(layout, site)
     pids = slot_pids(layout, site) if parent and uid is not None else set()
     if pids and uid is not None:

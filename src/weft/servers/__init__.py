@@ -86,6 +86,10 @@ class Server(ABC):
     `weft.testing.server_suite` holds every adapter to this."""
 
     name: str
+    unused: frozenset[str] = frozenset()
+    """Settings that it has nothing for; its page says why."""
+    lazy = False
+    """Whether it starts a slot's processes only when the slot is asked for something, and may end them later than a reload or a stop is done."""
     serves_tls = False
     """Whether its files make use of a site's `tls`; else an environment that has [tls] is refused."""
 
@@ -151,6 +155,11 @@ class Server(ABC):
         """Path -> text of what lets the running server start a slot anew, after its last requests, when it is written again with a newer
         time; {} where signals to the slot's processes do."""
         return {}
+
+    def restart(self, site: Site, slot: str) -> list[str]:
+        """The argument vector that has the running server start a slot anew, after its last requests; [] where `renew` or signals to the
+        slot's processes do."""
+        return []
 
     def accepting(self, site: Site, slot: str) -> float | None:
         """When a slot last began to accept requests, by the server's own word, in whole seconds since 1970, 0 for never; None where it does not say."""

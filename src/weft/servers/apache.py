@@ -52,13 +52,13 @@ def site_text(site: Site, rotatelogs: str, own: str = "", more: str = "") -> str
     own: the operator's file of directives.  more: what comes before all."""
     groups = "\n".join(_group(site, slot) for slot in SLOTS)
     doors = "\n".join(_door(site, slot, port) for slot, port in zip(SLOTS, site.doors))
-    listen = "\n".join(_listen(site, port) for port in [site.port, *([site.tls.port] if site.tls else [])])
+    listening = "\n".join(listen(site, port) for port in [site.port, *([site.tls.port] if site.tls else [])])
     return f"""\
 # Written by weft for {site.app}; `fab setup` writes it again. A deploy never changes it and never reloads Apache.
-{before.modules() if site.before else ""}{more}{listen}
+{before.modules() if site.before else ""}{more}{listening}
 {groups}
 
-{_traffic(site, rotatelogs)}
+{traffic(site, rotatelogs)}
 <Directory "{site.root}">
     Options None
     AllowOverride None
@@ -76,7 +76,7 @@ def _for_users(site: Site, own: str) -> str:
     addresses = [f"*:{site.port}", *(site.before.addresses if site.before else ())]
     within = f"""\
     ServerName {site.hostname}
-{_aliases(site)}{own}{_routing(site)}    WSGIProcessGroup %{{ENV:WEFT_SLOT}}
+{aliases(site)}{own}{_routing(site)}    WSGIProcessGroup %{{ENV:WEFT_SLOT}}
 {_common(site)}"""
     away = tls.away(site.tls, site.hostname) if site.tls and site.tls.redirect else ""
     found = [f"<VirtualHost {' '.join(addresses)}>\n{within}{away}</VirtualHost>\n"]
@@ -117,7 +117,8 @@ def before_text(site: Site) -> str:
             f"# `fab setup` writes it again when the original has changed.\n{site.before.text}")
 
 
-def _listen(site: Site, port: int) -> str:
+def listen(site: Site, port: int) -> str:
+    """Once a port, whichever site comes first."""
     if port in (80, 443) and not site.prefix:
         return "# Debian's ports.conf listens on this port."
     return f"<IfDefine !weft_listen_{port}>\n    Define weft_listen_{port}\n    Listen {port}\n</IfDefine>"
@@ -133,7 +134,7 @@ def _group(site: Site, slot: str) -> str:
             f"WSGIImportScript {site.root}/entry.wsgi process-group={name} application-group=%{{GLOBAL}}")
 
 
-def _traffic(site: Site, rotatelogs: str) -> str:
+def traffic(site: Site, rotatelogs: str) -> str:
     """A line for each request of users. GlobalLog, for a CustomLog would switch off the log that others gave the site."""
     log = bounded(rotatelogs, traffic_log(site.app, site.prefix), 3, "1M")
     stay = " && -z reqenv('WEFT_AWAY')" if site.tls and site.tls.redirect else ""
@@ -149,7 +150,8 @@ def bounded(rotatelogs: str, path: str, files: int, size: str) -> str:
     return f"|{rotatelogs} -n {files} {path} {size}" if rotatelogs else path
 
 
-def _aliases(site: Site) -> str:
+def aliases(site: Site) -> str:
+    """The site's further names."""
     return f"    ServerAlias {' '.join(site.aliases)}\n" if site.aliases else ""
 
 

@@ -65,10 +65,15 @@ def in_virtualenv(home: Path, python: str = "3*") -> Httpd | None:
     return None
 
 
+def common(httpd: Httpd) -> str:
+    """The directives that load what every private Apache needs, but for what is built in or loaded already."""
+    return "\n".join(f"<IfModule !mod_{name}.c>\n<IfModule !{name}_module>\n    LoadModule {name}_module {httpd.modules}/mod_{name}.so\n"
+                     "</IfModule>\n</IfModule>" for name in (f"mpm_{MPM}", *_MODULES))
+
+
 def loads(httpd: Httpd) -> str:
-    """The directives that load what a private Apache needs, but for what is built in or loaded already; mod_wsgi last."""
-    return "\n".join([*(f"<IfModule !mod_{name}.c>\n<IfModule !{name}_module>\n    LoadModule {name}_module {httpd.modules}/mod_{name}.so\n"
-                        "</IfModule>\n</IfModule>" for name in (f"mpm_{MPM}", *_MODULES)), f"LoadModule wsgi_module {httpd.mod_wsgi}"])
+    """The same with mod_wsgi last."""
+    return f"{common(httpd)}\nLoadModule wsgi_module {httpd.mod_wsgi}"
 
 
 def types() -> str:
@@ -82,6 +87,35 @@ def account_lines(account: str) -> str:
     if os.geteuid() != 0:
         return ""
     return f"User {account}\nGroup #{pwd.getpwnam(account).pw_gid}\n"
+
+
+def private_text(site: Site, httpd: Httpd, pidfile: str, own: str, sites: str) -> str:
+    """The whole of a private Apache's configuration but for its sites, which are the *.conf in the directory `sites`. own: what the module
+    that serves the applications needs."""
+    return f"""\
+# Written by weft: a private Apache under {site.prefix}.
+ServerRoot "{site.prefix}"
+ServerName localhost
+PidFile {pidfile}
+ErrorLog {site.prefix}/var/log/error.log
+{common(httpd)}
+{own}
+{account_lines(site.account)}DefaultRuntimeDir {site.prefix}/var/run
+{types()}
+LogFormat "%h %t \\"%r\\" %>s %B %D" weft
+CustomLog "{bounded(httpd.rotatelogs, f'{site.prefix}/var/log/access.log', 5, '10M')}" weft
+<Directory />
+    AllowOverride None
+    Require all denied
+</Directory>
+{KEEP_CHILDREN}
+StartServers 3
+<IfModule !mpm_prefork_module>
+    ThreadsPerChild 50
+</IfModule>
+MaxRequestWorkers 150
+IncludeOptional {sites}/*.conf
+"""
 
 
 def choose(site: Site) -> Httpd | None:
@@ -113,30 +147,8 @@ class Express(Server):
 
     def _httpd(self, site: Site) -> str:
         httpd = choose(site) or SYSTEM
-        return f"""\
-# Written by weft: a private Apache under {site.prefix}.
-ServerRoot "{site.prefix}"
-ServerName localhost
-PidFile {self.pidfile(site)}
-ErrorLog {self.error_log(site)}
-{loads(httpd)}
-{account_lines(site.account)}DefaultRuntimeDir {site.prefix}/var/run
-WSGISocketPrefix {site.prefix}/var/run/wsgi
-{types()}
-LogFormat "%h %t \\"%r\\" %>s %B %D" weft
-CustomLog "{bounded(httpd.rotatelogs, f'{site.prefix}/var/log/access.log', 5, '10M')}" weft
-<Directory />
-    AllowOverride None
-    Require all denied
-</Directory>
-{KEEP_CHILDREN}
-StartServers 3
-<IfModule !mpm_prefork_module>
-    ThreadsPerChild 50
-</IfModule>
-MaxRequestWorkers 150
-IncludeOptional {self._home(site)}/sites/*.conf
-"""
+        own = f"LoadModule wsgi_module {httpd.mod_wsgi}\nWSGISocketPrefix {site.prefix}/var/run/wsgi"
+        return private_text(site, httpd, self.pidfile(site), own, f"{self._home(site)}/sites")
 
     def _run(self, site: Site, *words: str) -> list[str]:
         httpd = choose(site) or SYSTEM

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from weft.host import program
+from weft.host import processes, program
+from weft.host.commands import ids
+from weft.host.layout import Layout
 from weft.rollout import zipapp
 from weft.testing.load import Load
 from weft.testing.private_host import PYTHON, HostUnderPrefix
@@ -65,8 +67,11 @@ class Life(HostUnderPrefix):
                     post=("/", 100_000), version_json="version").start()
 
     def processes(self) -> dict[str, set[int]]:
-        """Marked pids by slot that are alive."""
-        return {slot: {int(p.name) for p in (self.root / "run" / slot).iterdir() if p.name.isdigit() and Path("/proc", p.name).exists()} for slot in "ab"}
+        """Marked pids by slot of the server that runs now, not of what it was before a reload."""
+        uid, alive = ids(Layout(self.app, str(self.prefix)), self.site["account"])[0], set()
+        for pidfile in (self.prefix / "var/run").glob("*.pid"):
+            alive |= processes.children(processes.parent_pid(str(pidfile)), uid)
+        return {slot: {int(p.name) for p in (self.root / "run" / slot).iterdir() if p.name.isdigit()} & alive for slot in "ab"}
 
     def left(self) -> list[str]:
         """What is named like the application below the prefix, but what the test itself made and what remembers the newest index."""
