@@ -1,7 +1,7 @@
 """Write the reference pages that follow from the code: `python docs/generate.py`, or `--check` to compare only.
 
 docs/reference/configuration.md from weft.config.keys, exit-codes.md from weft.errors, commands.md from the real output of
-`weft --help`, `inv --help TASK`, `fab --help TASK` and `weft-host COMMAND --help` in this repository.
+`weft --help`, `inv --help TASK`, `fab --help TASK` and `weft-host COMMAND --help` in this repository, servers.md from servers.json, which the behaviour suite has written.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any, Iterable
 
 from weft.config.keys import ENVIRONMENT, HOST, PROJECT, Key
+from weft.adapters import known
 from weft.errors import EXIT_CODES, FAMILY
 from weft.host.request import FREE
 from weft.host.words import COMMANDS
+from weft.testing.server_behaviour import PROMISES
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "docs" / "reference"
@@ -29,7 +31,7 @@ KINDS = {"str": "text", "int": "whole number", "float": "number", "bool": "true 
 def pages() -> dict[Path, str]:
     """Every generated page and the text it must have."""
     return {PLACE / "configuration.md": configuration(), PLACE / "exit-codes.md": exit_codes(),
-            PLACE / "commands.md": commands()}
+            PLACE / "commands.md": commands(), PLACE / "servers.md": servers()}
 
 
 def configuration() -> str:
@@ -126,6 +128,37 @@ def commands() -> str:
         title = " ".join(word for word in words if word != "--help")
         lines += [f"## {title}", "", "```text", answer.strip(), "```", ""]
     return "\n".join(lines)
+
+
+def servers() -> str:
+    """A row a promise, a column a server; what the suite has recorded and nothing else."""
+    seen = json.loads((PLACE / "servers.json").read_text())
+    names = sorted({*seen, *known()})
+    rows = [f"| {text} | {' | '.join(promise(seen.get(name, {}).get(key)) for name in names)} |" for key, text in PROMISES.items()]
+    return "\n".join([
+        "# Servers and promises", "", MARK,
+        "What `weft.testing.server_behaviour` has seen of each server: the suite that holds every one of them to the same promises, on the real server, with one application and a neighbour.",
+        "One run, on a machine of two cores (Debian 12) with other work beside it: the figures say that nothing was lost, and not how quick a server is. `express`, `passenger` and `uwsgi` ran",
+        "privately under a directory; `gunicorn` is the server that [a how-to](../how-to/add-a-server.md) adds.", "",
+        f"| promise | {' | '.join(f'`{name}`' for name in names)} |", "|---" * (len(names) + 1) + "|", *rows, "",
+        "The load: 60 requests a second from four clients, half of them on kept connections, one in five a POST of 100 kB that the application does not read, and two clients more that",
+        "always have a request of 3 s in flight. Failed is whatever is not a whole 2xx answer, mixed an answer of two releases. To measure anew:", "",
+        "```text", "WEFT_SERVERS_RECORD=docs/reference/servers.json .venv/bin/python -m pytest -q tests/servers/test_behaviour.py tests/servers/test_add_a_server.py",
+        ".venv/bin/python docs/generate.py", "```", ""])
+
+
+def promise(said: dict[str, Any] | None) -> str:
+    """A cell: the figures, or why not."""
+    if said is None:
+        return "not measured yet"
+    if "cannot" in said:
+        return f"no: {cell(said['cannot'])}"
+    if "requests" in said:
+        flip = f", switched in {said['switch_ms']} ms" if "switch_ms" in said else ""
+        return f"{said['failed']} of {said['requests']} failed, {said['mixed']} mixed; worst {said['worst_ms']:.0f} ms, {said['slow']} slow ones at most {said['slow_worst_s']} s{flip}"
+    if "links" in said:
+        return f"yes; enabled and answering after {said['enabled_s']} s" if said["links"] else "no: no link enables a site; `fab undeploy` takes it off"
+    return ", ".join(f"{number} {name}" for name, number in said.items()) or "yes"
 
 
 def tasks(front: str) -> list[str]:

@@ -103,7 +103,7 @@ class Server(ABC):
 
     @abstractmethod
     def start(self, site: Site) -> list[str]:
-        """Starts the server."""
+        """Starts the server, and ends when it runs. By then the server has left the command's process group: what is still in it is ended."""
 
     @abstractmethod
     def reload(self, site: Site) -> list[str]:
