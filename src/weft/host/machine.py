@@ -90,7 +90,8 @@ class Machine:
             plan = None if faults else self._deploy_plan(state, release)
         missing = [a.sha256 for a in release.for_host() if a.sha256 not in state.cached] if release else []
         near = self._near(missing) if missing and self.site.artifacts else {}
-        seen = {**state.to_json(), "server": find(self.site.server).about(self.site)}
+        looks = self.request.release is None and self.request.rollback is None  # a deploy asks every host, and needs no words on its server
+        seen = {**state.to_json(), **({"server": find(self.site.server).about(self.site)} if looks else {})}
         return {"state": seen, "faults": [f.__dict__ for f in faults], "missing": missing,
                 "plan": plan.to_json() if plan else None, **{key: way[key] for key in ("from", "to") if way}, **near, **window.asked(self.request, state)}
 

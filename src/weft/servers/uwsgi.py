@@ -53,6 +53,10 @@ def core_version() -> str:
     return found[0].decode() if found else ""
 
 
+def _core() -> str:
+    return f"uWSGI {core_version()}".strip()
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text(errors="replace")
@@ -142,14 +146,13 @@ class Uwsgi(Server):
         if not CORE.exists():
             return [("uWSGI is not installed", _INSTALL)]
         found, name = plugins(), wanted(site.python)
-        core = f"uWSGI {core_version()}".strip()
         if name not in found:
             has = f"has the plugins {', '.join(found)}" if found else "has no Python plugin"
-            return [(f"{core} {has} in {PLUGINS}, {site.python} needs {name or 'one whose version can be told'}",
+            return [(f"{_core()} {has} in {PLUGINS}, {site.python} needs {name or 'one whose version can be told'}",
                      f"apt-get install -y uwsgi-plugin-python3, or set `python` in deploy/NAME.toml to one that a plugin is for")]
         lacks = [each for each in NEEDED if not (PLUGINS / f"{each}_plugin.so").exists()]
         if lacks:
-            return [(f"{core} lacks the plugins {', '.join(lacks)} in {PLUGINS}", "apt-get install -y uwsgi-core")]
+            return [(f"{_core()} lacks the plugins {', '.join(lacks)} in {PLUGINS}", "apt-get install -y uwsgi-core")]
         return [] if site.prefix else _emperor_lacks(_text(Path(EMPEROR)))
 
 
