@@ -126,6 +126,9 @@ def test_a_stream_gives_a_time_to_whole_lines_only():
     exec(text[text.index("class _Timed"):text.index("sys.stdout, sys.stderr")], {"time": __import__("time")}, space)
     out = io.StringIO()
     stream = space["_Timed"](out)
-    for piece in ("a", "b\n", "\n", "c\nd", "e\n"):
+    for piece in ("a", "b\n", "\n", "c\nd", "e\n", "f"):
         stream.write(piece)
-    assert [line.partition("] ")[2] for line in out.getvalue().splitlines()] == ["ab", "", "c", "de"] and out.getvalue().count("[") == 3
+    assert "f" not in out.getvalue()
+    stream.flush()
+    stream.write("g\nh\n")
+    assert [line.partition("] ")[2] for line in out.getvalue().splitlines()] == ["ab", "", "c", "de", "fg", "h"] and out.getvalue().count("[") == 5

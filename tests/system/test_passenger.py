@@ -6,7 +6,7 @@ import pytest
 
 from tests.system.hosts import Fleet, missing
 from tests.system.shop import Shop
-from tests.system.voyage import finish
+from tests.system.voyage import finish, wait_for
 
 LACKS = missing() + ([] if os.path.exists("/usr/lib/apache2/modules/mod_passenger.so") else
                      ["the package libapache2-mod-passenger (apt-get install libapache2-mod-passenger)"])
@@ -16,7 +16,8 @@ BROKEN = "import os\nif not os.environ.get('WEFT_CHECK_GENERATION'): raise KeyEr
 
 
 def test_an_application_under_passenger(tmp_path):
-    with Fleet(1, disk_mb=220) as fleet:
+    # systemd gives Apache a /tmp of its own, where Passenger is asked. A web server that the machine itself has would take the port.
+    with Fleet(1, disk_mb=220, systemd=True, hide=("/etc/nginx",)) as fleet:
         host, shop = fleet.hosts[0], Shop(tmp_path / "operator", fleet)
         shop.configure(waves=("100%",))
         configured = shop.project / "deploy/production.toml"
@@ -37,6 +38,9 @@ def test_an_application_under_passenger(tmp_path):
         finally:
             report = finish(load)
         assert (report["failed"], report["mixed"]) == (0, 0) and set(report["versions"]) == {"1.0", "1.1"}, report["failures"]
+        host.kill()
+        host.start()
+        wait_for(lambda: shop.served() == {"web1": "1.0"}, 120, "nothing is served after a reboot")
         owners = {line.split()[0] for line in host.run(["ps", "-eo", "user:32,args"]).stdout.splitlines() if "wsgi-loader.py" in line}
         assert owners == {"shop"}
         assert "slot a starts" in shop.fab("logs", "--lines", "1000")
@@ -44,7 +48,7 @@ def test_an_application_under_passenger(tmp_path):
         assert "Debian" in host.run(["curl", "-s", "-H", "Host: app.example.org", "http://127.0.0.1/"]).stdout  # its own site has the same port
         assert "the site is disabled on this host" in shop.fab("deploy", "--version", "1.1", code=3)
         shop.fab("enable")
-        assert shop.served() == {"web1": "1.0"}
+        wait_for(lambda: shop.served() == {"web1": "1.0"}, 60, "it is not served again")  # Apache's old children answer until they go
         host.run(["sh", "-c", "mkdir /var/lib/weft/other && sed 's/\"passenger\"/\"mod_wsgi\"/' /var/lib/weft/shop/site.json > /var/lib/weft/other/site.json"])
         shop.fab("undeploy", "--yes", "--purge")
         assert "weft.conf" in host.run(["ls", "/etc/apache2/conf-enabled"]).stdout, "what an application of mod_wsgi needs stays"

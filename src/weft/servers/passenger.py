@@ -27,8 +27,8 @@ PLACES = "/usr/lib/ruby/vendor_ruby/phusion_passenger/locations.ini"
 LOADER = Path("/usr/share/passenger/helper-scripts/wsgi-loader.py")
 """What Passenger starts for an application, with the application's own interpreter."""
 _INSTALL = "apt-get install -y apache2 libapache2-mod-passenger"
-_REGISTRIES = ("/tmp", "/var/run/passenger-instreg", "/tmp/systemd-private-*-apache2.service-*/tmp")
-"""Where an Apache's Passenger says where it is asked; the last one is the first, as systemd shows it to Apache."""
+_REGISTRIES = ("tmp", "var/run/passenger-instreg")
+"""Where an Apache's Passenger says where it is asked, as that Apache sees it: systemd gives it a /tmp of its own, whose path outside is too long for a socket."""
 _POOL = 100
 SHARED = f"""\
 # Written by weft: both slots of each application stay, also when others need a process. A file of yours that comes after this one may say another number.
@@ -90,9 +90,9 @@ class Passenger(Server):
     def instance(self, site: Site) -> tuple[str, str]:
         """Where this very Apache's Passenger is registered and by which name; empty where it is not found. Only what root, or who asks, wrote there counts."""
         parent = _text(Path(self.pidfile(site))).strip()
-        for pattern in ([f"{site.prefix}/var/run"] if site.prefix else _REGISTRIES):
-            for place in Path("/").glob(f"{pattern[1:]}/passenger.*"):
-                if place.lstat().st_uid in (0, os.geteuid()) and parent and _parent(_text(place / "watchdog.pid").strip()) == parent:
+        for registry in ([f"{site.prefix}/var/run"] if site.prefix else [f"/proc/{parent}/root/{each}" for each in _REGISTRIES]):
+            for place in Path(registry).glob("passenger.*") if parent.isdigit() else ():
+                if place.lstat().st_uid in (0, os.geteuid()) and _parent(_text(place / "watchdog.pid").strip()) == parent:
                     return str(place.parent), _named(place / "properties.json")
         return "", ""
 

@@ -24,16 +24,26 @@ class _Timed:
     """A stream whose lines begin with their time, in whole seconds since 1970: Passenger notes none. `fab logs` sorts by it."""
 
     def __init__(self, stream):
-        self.stream, self.begins = stream, True
+        self.stream, self.rest, self.begins = stream, "", True
 
     def write(self, text):
-        lines, now = text.split("\n"), "[%d] " % time.time()
-        out = "\n".join((now if (self.begins if at == 0 else True) and line else "") + line for at, line in enumerate(lines))
-        self.begins = not lines[-1] and (self.begins or len(lines) > 1)
-        self.stream.write(out)
-        if len(lines) > 1:
+        """A line goes out as a whole: Passenger takes what it gets at once for one."""
+        *lines, self.rest = (self.rest + text).split("\n")
+        for line in lines:
+            self._out(line + "\n")
+        if lines:
             self.stream.flush()
         return len(text)
+
+    def _out(self, piece):
+        self.stream.write("[%d] %s" % (time.time(), piece) if self.begins and piece != "\n" else piece)
+        self.begins = piece.endswith("\n")
+
+    def flush(self):
+        if self.rest:
+            self._out(self.rest)
+            self.rest = ""
+        self.stream.flush()
 
     def writelines(self, lines):
         for line in lines:
