@@ -9,7 +9,7 @@ from tests.servers.test_contract import SITE
 from weft.host import observe
 from weft.host.layout import Layout
 from weft.host.state import HostState
-from weft.servers import find, mod_wsgi
+from weft.servers import express, find, mod_wsgi
 from weft.servers.apache import about
 
 
@@ -54,6 +54,25 @@ def test_the_module_of_mod_wsgi_standalone_is_told_from_pypis(tmp_path):
     assert not mod_wsgi.alone(module) and not mod_wsgi.alone(Path("/x.so"))
     (tmp_path / "site-packages/mod_wsgi_packages/httpd").mkdir(parents=True)
     assert mod_wsgi.alone(module)
+
+
+@pytest.mark.parametrize("brings", [True, False])
+def test_a_virtualenv_has_an_apache_of_its_own_or_a_module_for_the_systems(monkeypatch, tmp_path, brings):
+    packages = tmp_path / "opt/apache/lib/python3.11/site-packages"
+    module, httpd = packages / "mod_wsgi/server/mod_wsgi-py311.so", packages / "mod_wsgi_packages/httpd"
+    module.parent.mkdir(parents=True)
+    module.write_bytes(b"libpython3.11.so.1.0")
+    (tmp_path / "apache2").touch()
+    system = express.Httpd(tmp_path / "apache2", tmp_path / "modules", tmp_path / "mod_wsgi.so")
+    monkeypatch.setattr(express, "SYSTEM", system)
+    if brings:
+        (httpd / "bin").mkdir(parents=True)
+        (httpd / "bin/httpd").touch()
+    own = express.Httpd(httpd / "bin/httpd", httpd / "modules", module) if brings else replace(system, mod_wsgi=module)
+    chosen = {python: express.choose(replace(SITE, python=python, prefix=str(tmp_path))) for python in ("/nowhere/python3.11", "/nowhere/python3.12")}
+    assert chosen == {"/nowhere/python3.11": own, "/nowhere/python3.12": own}, "for another Python it is taken, too, and refused by its own version"
+    (tmp_path / "mod_wsgi.so").write_bytes(b"libpython3.12.so.1.0")
+    assert express.choose(replace(SITE, python="/usr/bin/python3.12", prefix=str(tmp_path))) == system, "where the system's fits, one for another Python is passed over"
 
 
 def test_another_python_than_apaches_is_refused_with_the_commands_that_change_it(monkeypatch, tmp_path):

@@ -37,7 +37,7 @@ def provide(prefix: Path, say: Callable[[str], None], live: Callable[[str], None
         if not shutil.which("cc") and not shutil.which("gcc"):
             raise Refused("there is neither an Apache with mod_wsgi for this Python nor a C compiler to build one",
                           "apt-get install -y apache2 libapache2-mod-wsgi-py3, or apt-get install -y gcc make")
-        say("  there is no Apache with mod_wsgi for this Python: compiling mod_wsgi-standalone, once; it takes one to four minutes")
+        say("  there is no Apache with mod_wsgi for this Python: compiling mod_wsgi-standalone, once; it takes some minutes")
         _compile(home, live)
     return f"mod_wsgi-standalone from the package index, in {home}"
 
