@@ -15,6 +15,11 @@ HEALTHY = 'if environ["PATH_INFO"] == "/slow": __import__("time").sleep(3)'
 BROKEN = "import os\nif not os.environ.get('WEFT_CHECK_GENERATION'): raise KeyError('only where it is served')"
 
 
+def idle(host):
+    """Pids of slot a."""
+    return [line.split()[0] for line in host.run(["ps", "-eo", "pid,args", "-ww"]).stdout.splitlines() if "/slots/a/" in line and "wsgi-loader" in line]
+
+
 def test_an_application_under_passenger(tmp_path):
     # systemd gives Apache a /tmp of its own, where Passenger is asked. A web server that the machine itself has would take the port.
     with Fleet(1, disk_mb=220, systemd=True, hide=("/etc/nginx",)) as fleet:
@@ -43,12 +48,15 @@ def test_an_application_under_passenger(tmp_path):
         wait_for(lambda: shop.served() == {"web1": "1.0"}, 120, "nothing is served after a reboot")
         owners = {line.split()[0] for line in host.run(["ps", "-eo", "user:32,args"]).stdout.splitlines() if "wsgi-loader.py" in line}
         assert owners == {"shop"}
+        wait_for(lambda: idle(host), 60, "Apache does not start the idle slot with itself")
+        host.run(["kill", *idle(host)])  # Passenger starts others when the slot is asked for something
+        shop.fab("rollback", "--to", "1.1")
         assert "slot a starts" in shop.fab("logs", "--lines", "1000")
         shop.fab("disable")
         assert "Debian" in host.run(["curl", "-s", "-H", "Host: app.example.org", "http://127.0.0.1/"]).stdout  # its own site has the same port
-        assert "the site is disabled on this host" in shop.fab("deploy", "--version", "1.1", code=3)
+        assert "the site is disabled on this host" in shop.fab("deploy", "--version", "1.0", code=3)
         shop.fab("enable")
-        wait_for(lambda: shop.served() == {"web1": "1.0"}, 60, "it is not served again")  # Apache's old children answer until they go
+        wait_for(lambda: shop.served() == {"web1": "1.1"}, 60, "it is not served again")  # Apache's old children answer until they go
         host.run(["sh", "-c", "mkdir /var/lib/weft/other && sed 's/\"passenger\"/\"mod_wsgi\"/' /var/lib/weft/shop/site.json > /var/lib/weft/other/site.json"])
         shop.fab("undeploy", "--yes", "--purge")
         assert "weft.conf" in host.run(["ls", "/etc/apache2/conf-enabled"]).stdout, "what an application of mod_wsgi needs stays"
