@@ -29,6 +29,12 @@ def test_a_machine_that_has_all_lacks_nothing(machine):
     assert passenger.server.missing(SITE) == [] and passenger.server.python(SITE) == "3.11"
 
 
+def test_doctor_is_told_which_passenger_is_there(machine):
+    assert passenger.server.about(SITE) == ""
+    (machine / "MODULE").write_bytes(b"\0Phusion_Passenger/6.0.17\0\xff")
+    assert passenger.server.about(SITE) == f"Passenger 6.0.17 in {machine / 'MODULE'}"
+
+
 @pytest.mark.parametrize("name, says, how", [
     ("MODULE", "mod_passenger is not installed", "apt-get install -y apache2 libapache2-mod-passenger && a2enmod passenger"),
     ("ENABLED", "mod_passenger is not enabled", "a2enmod passenger")])

@@ -107,6 +107,10 @@ class Passenger(Server):
         name = wanted(site.python)
         return f"3.{name[len('python3'):]}" if name and not _too_new(name) else ""
 
+    def about(self, site: Site) -> str:
+        found = re.search(r"Phusion_Passenger/(\d+\.\d+\.\d+)", _text(MODULE))
+        return f"Passenger {found[1]} in {MODULE}" if found else ""
+
     def missing(self, site: Site) -> list[tuple[str, str]]:
         if not MODULE.exists() or not PROGRAM.exists():
             return [("Apache's mod_passenger is not installed", f"{_INSTALL} && a2enmod passenger")]
