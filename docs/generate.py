@@ -139,12 +139,12 @@ def servers() -> str:
         "# Servers and promises", "", MARK,
         "What `weft.testing.server_behaviour` has seen of each server: the suite that holds every one of them to the same promises, on the real server, with one application and a neighbour.",
         "One run of each, on a machine of two cores (Debian 12) with other work beside it: the figures say that nothing was lost, and not how quick a server is. `express`, `passenger` and `uwsgi` ran",
-        "privately under a directory; `gunicorn` is the server that [a how-to](../how-to/add-a-server.md) adds. `mod_wsgi`, the system's Apache, has the slots, the routing and the doors",
-        "of `express` by the same text, and whole voyages over SSH in `tests/system`; this suite has not been run on it.", "",
+        "privately under a directory; `gunicorn` is the server that [a how-to](../how-to/add-a-server.md) adds. `mod_wsgi` ran on a whole host: Debian's Apache, as root, an account for",
+        "each application. Debian's Emperor and Debian's Apache with Passenger have system tests of their own (`tests/system`).", "",
         f"| promise | {' | '.join(f'`{name}`' for name in names)} |", "|---" * (len(names) + 1) + "|", *rows, "",
         "The load: 60 requests a second from four clients, half of them on kept connections, one in five a POST of 100 kB that the application does not read, and two clients more that",
         "always have a request of 3 s in flight. Failed is whatever is not a whole 2xx answer, mixed an answer of two releases. To measure anew:", "",
-        "```text", "WEFT_SERVERS_RECORD=docs/reference/servers.json .venv/bin/python -m pytest -q tests/servers/test_behaviour.py tests/servers/test_add_a_server.py",
+        "```text", "WEFT_SERVERS_RECORD=docs/reference/servers.json .venv/bin/python -m pytest -q tests/servers/test_behaviour.py tests/servers/test_add_a_server.py tests/system/test_servers.py",
         ".venv/bin/python docs/generate.py", "```", ""])
 
 

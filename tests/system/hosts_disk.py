@@ -19,8 +19,9 @@ KEYGEN_SECONDS = 10
 ROOT_NAMES = frozenset("bin boot dev etc home lib lib32 lib64 libx32 media mnt opt proc root run sbin srv sys tmp usr var".split())
 #: Directories that exist on a host but start empty: people's files, and logs of the machine's own servers.
 EMPTY = ("/root", "/home", "/media", "/mnt", "/srv", "/var/tmp", "/var/log/apache2", "/etc/ssh/sshd_config.d")
-#: What a weft or an Apache at work on the machine itself has left, as patterns; Debian's own default site stays.
-ABSENT = ("/var/app", "/var/lib/weft", "/etc/weft", "/etc/apache2/sites-enabled/*", "/etc/apache2/mods-enabled/passenger.*", "/etc/ssh/ssh_host_*")
+#: What a weft or an Apache at work on the machine itself has left, as patterns; Debian's own default site stays. And nginx, which would take port 80.
+ABSENT = ("/var/app", "/var/lib/weft", "/etc/weft", "/etc/apache2/sites-enabled/*", "/etc/apache2/mods-enabled/passenger.*",
+          "/etc/systemd/system/multi-user.target.wants/nginx.service", "/etc/ssh/ssh_host_*")
 KEPT = ("/etc/apache2/sites-enabled/000-default.conf",)
 #: Directories that are often file systems of their own; an overlay of `/` does not reach into them.
 VOLUMES = ("/etc", "/usr", "/var", "/opt")

@@ -21,8 +21,8 @@ def idle(host):
 
 
 def test_an_application_under_passenger(tmp_path):
-    # systemd gives Apache a /tmp of its own, where Passenger is asked. A web server that the machine itself has would take the port.
-    with Fleet(1, disk_mb=220, systemd=True, hide=("/etc/nginx",)) as fleet:
+    # systemd gives Apache a /tmp of its own, where Passenger is asked.
+    with Fleet(1, disk_mb=220, systemd=True) as fleet:
         host, shop = fleet.hosts[0], Shop(tmp_path / "operator", fleet)
         shop.configure(waves=("100%",))
         configured = shop.project / "deploy/production.toml"
