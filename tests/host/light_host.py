@@ -44,6 +44,16 @@ def make_release(version, colour="red", dependency=""):
     return release, {a.sha256: payload for a, payload in parts}
 
 
+def put(store, release, content):
+    """A release as it lies in an artifact store."""
+    place = store / "shop" / str(release.version)
+    place.mkdir(parents=True)
+    for each in release.artifacts:
+        (place / each.name).write_bytes(content[each.sha256])
+    (place / "manifest.json").write_text(release.text())
+    return place
+
+
 class LightHost:
     """`ask` sends a request, with a fault if wanted; `keep` and `restore` take the disk as it was, which is the server's state too.
 

@@ -6,7 +6,7 @@ import hashlib
 import pytest
 
 from tests.host import light
-from tests.host.light_host import make_release, serving
+from tests.host.light_host import make_release, put, serving
 from tests.signers import make_key
 from weft.errors import FailedUndone, Interrupted
 from weft.host import local
@@ -89,16 +89,6 @@ def test_one_that_is_worked_on_is_no_fault(host, monkeypatch):
     with lock.held(Layout("shop", str(host.prefix)), "ann@desk", "activate", 1.0):
         said = recover.everything(str(host.prefix))
     assert (said["recovered"], said["failed"]) == ([], {}) and "locked by ann@desk (activate)" in said["busy"]["shop"]
-
-
-def put(store, release, content):
-    """A release as it lies in an artifact store."""
-    place = store / "shop" / str(release.version)
-    place.mkdir(parents=True)
-    for each in release.artifacts:
-        (place / each.name).write_bytes(content[each.sha256])
-    (place / "manifest.json").write_text(release.text())
-    return place
 
 
 def test_a_switch_of_one_host_warns_of_a_migration_that_is_not_known_there(host, tmp_path):

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.host.light_host import make_release, serving
+from tests.host.light_host import make_release, put, serving
 from tests.host.test_source import Quiet
 from weft.config.keys import ENVIRONMENT
 from weft.servers import readable_by_hosts
@@ -19,15 +19,6 @@ def host():
     with serving() as host:
         host.keep("set up")
         yield host
-
-
-def filled(store, release, content):
-    place = store / "shop" / str(release.version)
-    place.mkdir(parents=True)
-    for each in release.artifacts:
-        (place / each.name).write_bytes(content[each.sha256])
-    (place / "manifest.json").write_text(release.text())
-    return place
 
 
 @pytest.fixture
@@ -60,7 +51,7 @@ def web(tmp_path):
 @pytest.mark.parametrize("kind", ["directory", "web"])
 def test_nothing_comes_over_the_connection_where_the_host_reads_the_store(deploy, host, tmp_path, web, kind):
     release, content = make_release("1.0", dependency="3.1")
-    filled(tmp_path, release, content)
+    put(tmp_path, release, content)
     far, near, told, staged = deploy(str(tmp_path) if kind == "directory" else web, release, content)
     assert (far, sorted(near), told) == ([], sorted(content), []) and staged["code"] == 0, staged
     assert host.ok("observe", release=release.to_json())["missing"] == [] and host.faults() == []
@@ -68,7 +59,7 @@ def test_nothing_comes_over_the_connection_where_the_host_reads_the_store(deploy
 
 def test_what_is_not_there_comes_over_the_connection_and_is_told(deploy, tmp_path):
     release, content = make_release("1.0", dependency="3.1")
-    place = filled(tmp_path, release, content)
+    place = put(tmp_path, release, content)
     (place / "dep-3.1-py3-none-any.whl").unlink()
     far, near, told, staged = deploy(str(tmp_path), release, content)
     assert far == [a.sha256 for a in release.of_kind("dependency")] and len(near) == 3 and staged["code"] == 0
@@ -84,7 +75,7 @@ def test_a_store_that_is_away_costs_nothing_but_the_way(deploy, place, said):
 
 def test_another_release_of_that_version_is_not_taken(deploy, tmp_path):
     release, content = make_release("1.0")
-    place = filled(tmp_path, *make_release("1.0", "blue"))
+    place = put(tmp_path, *make_release("1.0", "blue"))
     far, near, told, staged = deploy(str(tmp_path), release, content)
     assert (len(far), near) == (3, []) and told == [f"not all can be taken from the artifact store here: {place} has another shop 1.0 than the one that is deployed"]
     assert staged["code"] == 0
@@ -94,7 +85,7 @@ def test_another_release_of_that_version_is_not_taken(deploy, tmp_path):
 def test_a_file_that_is_not_the_manifests_is_refused_and_nothing_is_served_of_it(deploy, host, tmp_path, bad):
     """The store changes after the host has looked."""
     release, content = make_release("1.0")
-    place = filled(tmp_path, release, content)
+    place = put(tmp_path, release, content)
     host.site["artifacts"] = str(tmp_path)
     near = host.ok("observe", release=release.to_json())["near"]
     assert len(near) == 3

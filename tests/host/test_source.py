@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tests.host.light_host import make_release
+from tests.host.light_host import make_release, put
 from weft.errors import Refused, UsageError
 from weft.host import source
 from weft.host.source import Source
@@ -17,11 +17,7 @@ from weft.host.source import Source
 def store(tmp_path):
     """1.0 of `shop`, and its bytes by digest."""
     release, content = make_release("1.0", dependency="3.1")
-    place = tmp_path / "store/shop/1.0"
-    place.mkdir(parents=True)
-    for each in release.artifacts:
-        (place / each.name).write_bytes(content[each.sha256])
-    (place / "manifest.json").write_text(release.text())
+    put(tmp_path / "store", release, content)
     return tmp_path / "store", release, content
 
 
