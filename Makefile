@@ -34,7 +34,7 @@ system: $(VENV)/made
 
 # What the system tests need of Debian; run as root.
 packages:
-	apt-get install -y -q --no-install-recommends --no-upgrade apache2 apache2-dev libapache2-mod-passenger libapache2-mod-wsgi-py3 curl gcc git haproxy iproute2 libfaketime mercurial nghttp2-client openssh-client openssh-server openssl \
+	apt-get install -y -q --no-install-recommends --no-upgrade apache2 apache2-dev libapache2-mod-passenger libapache2-mod-wsgi-py3 curl gcc git haproxy iproute2 libfaketime mercurial nghttp2-client nginx-light openssh-client openssh-server openssl \
 	  postgresql python3-dev python3-venv strace sudo systemd util-linux uwsgi-core uwsgi-emperor uwsgi-plugin-python3
 
 clean:
