@@ -5,10 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from weft.host import processes
 from weft.host.audit import ENGINE
-from weft.host.commands import ids
-from weft.host.layout import Layout
 from weft.rollout import zipapp
 from weft.servers import find
 from weft.testing.private_host import PYTHON, free_ports
@@ -45,11 +42,8 @@ class WholeHost(Life):
     def argv(self):
         return self.command
 
-    def processes(self):
-        """The system's Apache has its pid in a directory of its own."""
-        parent = processes.parent_pid(find(self.site["server"]).pidfile(site_of(self)))
-        alive = processes.children(parent, ids(Layout(self.app, ""), self.site["account"])[0])
-        return {slot: {int(p.name) for p in (self.root / "run" / slot).iterdir() if p.name.isdigit()} & alive for slot in "ab"}
+    def pidfiles(self):
+        return [Path(find(self.site["server"]).pidfile(site_of(self)))]
 
     def left(self):
         found = [p for top in ("etc", "var", "run", "usr/local") for p in Path("/", top).rglob("*") if p.name == self.app or p.name.startswith((f"{self.app}.", f"{self.app}-"))]

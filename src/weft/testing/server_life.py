@@ -66,10 +66,14 @@ class Life(HostUnderPrefix):
         return Load(f"http://127.0.0.1:{self.port}/", clients=4, seconds=300, rate=60, host_header="shop.test", slow=[("/slow", 2)],
                     post=("/", 100_000), version_json="version").start()
 
+    def pidfiles(self) -> list[Path]:
+        """Of the servers of this host."""
+        return list((self.prefix / "var/run").glob("*.pid"))
+
     def processes(self) -> dict[str, set[int]]:
         """Marked pids by slot of the server that runs now, not of what it was before a reload."""
         uid, alive = ids(Layout(self.app, str(self.prefix)), self.site["account"])[0], set()
-        for pidfile in (self.prefix / "var/run").glob("*.pid"):
+        for pidfile in self.pidfiles():
             alive |= processes.children(processes.parent_pid(str(pidfile)), uid)
         return {slot: {int(p.name) for p in (self.root / "run" / slot).iterdir() if p.name.isdigit()} & alive for slot in "ab"}
 
