@@ -6,8 +6,8 @@ Another package's adapter is one module that its entry point in the group `weft.
 
 from __future__ import annotations
 
+import importlib.util
 import os
-import pkgutil
 import re
 from typing import Any
 
@@ -19,8 +19,14 @@ SHARED = frozenset({"apache", "before", "entry", "passenger_entry", "tls"})
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
 
+def has(name: Any) -> bool:
+    """Whether a server's module is here. Engines ask this at each start, which a list of all of them would make half as long again."""
+    return isinstance(name, str) and bool(_NAME.fullmatch(name)) and name not in SHARED and importlib.util.find_spec(f"weft.servers.{name}") is not None
+
+
 def known() -> tuple[str, ...]:
     """The servers whose module is here, sorted: weft's own and, in an engine, those of others that it was packed with."""
+    import pkgutil
     here = os.path.join(os.path.dirname(__file__), "servers")
     return tuple(sorted(name for _finder, name, package in pkgutil.iter_modules([here]) if not package and name not in SHARED))
 
@@ -33,7 +39,6 @@ def others() -> dict[str, Any]:
 
 def module_of(point: Any) -> str:
     """The file of another package's adapter. Raises Refused for one that can't travel: it must be a module of its own whose attribute is `server`."""
-    import importlib.util
     try:
         spec = importlib.util.find_spec(point.module) if point.attr == "server" else None
     except (ImportError, AttributeError, ValueError):  # the last two: a value that is no name of a module

@@ -10,21 +10,21 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Collection, Mapping
 
 from weft import durable
 from weft.errors import Refused, UsageError
+from weft.record import asdict, field, record
 from weft.signing import INDEX, RELEASE, Signed, Signers, verify
 from weft.values import Version, app_name
 
 MARKS = ("yanked", "bad")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
-_SHA = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
+_SHA = "[0-9a-f]{64}"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Index:
     """created, expires: UTC, ISO 8601.  versions: version -> {"manifest": its sha256, and where it has them "yanked" and "bad": why}."""
 
@@ -39,7 +39,7 @@ class Index:
         app_name(self.app)
         if not isinstance(self.serial, int) or isinstance(self.serial, bool) or self.serial < 1:
             raise Refused("the index's serial is not a number above 0")
-        if not all(isinstance(each, str) and _TIME.fullmatch(each) for each in (self.created, self.expires)):
+        if not all(isinstance(each, str) and re.fullmatch(_TIME, each) for each in (self.created, self.expires)):
             raise Refused("the index does not say when it was created and expires")
         if not isinstance(self.versions, dict) or not all(_entry(said) for said in self.versions.values()):
             raise Refused("the index's versions are malformed")
@@ -65,11 +65,11 @@ class Index:
 
 
 def _entry(said: Any) -> bool:
-    return isinstance(said, dict) and bool(_SHA.fullmatch(str(said.get("manifest")))) and not set(said) - {"manifest", *MARKS} \
+    return isinstance(said, dict) and bool(re.fullmatch(_SHA, str(said.get("manifest")))) and not set(said) - {"manifest", *MARKS} \
         and all(isinstance(each, str) for each in said.values())
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Sealed:
     """An index's text with the signature over it ("" without one), as index.json holds and requests carry them."""
 

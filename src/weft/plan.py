@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from weft.record import asdict, field, record
 
-@dataclass(frozen=True)
+
+@record(frozen=True)
 class Step:
     """One action by name. `text` is for people; `commit` marks the point of no return."""
 
@@ -21,7 +22,7 @@ class Step:
     commit: bool = False
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Plan:
     """What will be done to `subject` (a host, a repository), from `base` to `target`."""
 

@@ -8,21 +8,21 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
 from weft.errors import Refused
+from weft.record import record
 
 RELEASE, INDEX = "weft-release@v1", "weft-index@v1"
 LARGEST = 16 << 10
 """Characters that a signature may have: RSA's and a certificate's fit many times."""
-_ARMOUR = re.compile(r"-----BEGIN SSH SIGNATURE-----\n[A-Za-z0-9+/=\n]+\n-----END SSH SIGNATURE-----\n?", re.ASCII)
-_GOOD = re.compile(r"^Good \"\S+\" signature for (.+) with \S+ key (\S+)$", re.M)
+_ARMOUR = r"-----BEGIN SSH SIGNATURE-----\n[A-Za-z0-9+/=\n]+\n-----END SSH SIGNATURE-----\n?"
+_GOOD = r"^Good \"\S+\" signature for (.+) with \S+ key (\S+)$"
 _ABSENT = "apt-get install -y openssh-client"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Signers:
     """allowed: a file as ssh-keygen(1) has it under ALLOWED SIGNERS.  revoked: a KRL or a list of public keys, None without."""
 
@@ -30,7 +30,7 @@ class Signers:
     revoked: Path | None = None
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Signed:
     """Who signed, and with which key (its SHA256 fingerprint)."""
 
@@ -44,7 +44,7 @@ def sign(payload: bytes, key: str, namespace: str) -> str:
     Nothing is asked: a key with a passphrase belongs in an agent. Raises Refused.
     """
     done = _run(["sign", "-f", key, "-n", namespace], payload, {"SSH_ASKPASS_REQUIRE": "never"})
-    if done.returncode or not _ARMOUR.fullmatch(done.stdout):
+    if done.returncode or not re.fullmatch(_ARMOUR, done.stdout):
         lost = "No such file" in done.stderr and os.path.isfile(key)
         raise Refused(f"the signing key {key} does not sign: {'it is no key that OpenSSH reads' if lost else _why_not(done.stderr)}", _unlock(done.stderr, key))
     return done.stdout
@@ -70,7 +70,7 @@ def verify(payload: bytes, signature: str, namespace: str, signers: Signers, wha
     """
     if not signature:
         raise _untrusted(what, "it is not signed", "")
-    if len(signature) > LARGEST or not _ARMOUR.fullmatch(signature):
+    if len(signature) > LARGEST or not re.fullmatch(_ARMOUR, signature):
         raise _untrusted(what, "its signature is not an SSH signature", "")
     import tempfile
     with tempfile.TemporaryDirectory(prefix="weft-verify-") as folder:
@@ -89,7 +89,7 @@ def _checked(payload: bytes, namespace: str, common: Sequence[str], signers: Sig
     for name in names:
         words = ["verify", *common, "-n", namespace, "-I", name]
         done = _run(words, payload)
-        good = _GOOD.search(done.stdout)
+        good = re.search(_GOOD, done.stdout, re.M)
         if done.returncode or not good:
             continue
         if signers.revoked and _run([*words, "-r", str(signers.revoked)], payload).returncode:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Mapping
 
 from weft.errors import Refused, UsageError
 from weft.plan import canonical
+from weft.record import asdict, field, record, replace
 
 _NUMBER = r"(?:0|[1-9][0-9]*)"
 _LOCAL = rf"(?:{_NUMBER}|[0-9]*[a-z][a-z0-9]*)"
@@ -54,7 +54,7 @@ def _shown(text: Any) -> str:
     return repr(text if len(str(text)) <= 60 else str(text)[:57] + "...")
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Artifact:
     """A file of a release: what it is and what its bytes are; not where it lies. size in bytes.
 
@@ -96,7 +96,7 @@ def _pythons(said: Any, what: str) -> tuple[str, ...]:
     return tuple(sorted(set(found), key=lambda each: int(each[2:])))
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Release:
     """The manifest: one immutable version of one application. Times are UTC, ISO 8601.
 
@@ -222,7 +222,7 @@ class Release:
         if said.get("format", 1) not in FORMATS or isinstance(said.get("format"), bool):
             raise Refused(f"manifest format {said['format']!r} is unknown to this weft, which reads formats 1 to {FORMATS[-1]}", "upgrade weft")
         said = {"format": 1, **said}
-        known = set(cls.__dataclass_fields__) - ({"pythons", "unvendored"} if said["format"] == 1 else set())
+        known = set(cls.__match_args__) - ({"pythons", "unvendored"} if said["format"] == 1 else set())
         known |= {"python"} if said["format"] == 1 else set()
         known -= {"rollback_safe"} if said["format"] < 3 else set()
         if set(said) - known:
@@ -248,7 +248,7 @@ def _one(python: Any) -> tuple[str, ...]:
 STATUSES = ("staged", "pending", "good", "bad")
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Generation:
     """What a host serves or served: a release with its effective settings. `number` only grows.
 
@@ -273,7 +273,7 @@ class Generation:
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> Generation:
         """Whatever else a record holds is the engine's own."""
-        return cls(**{key: said[key] for key in cls.__dataclass_fields__ if key in said})
+        return cls(**{key: said[key] for key in cls.__match_args__ if key in said})
 
 
 def when(at: str) -> str:

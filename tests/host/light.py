@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 import types
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from weft import servers
@@ -80,9 +81,9 @@ class Light(servers.Server):
 
 def register():
     """Make it known to weft in this process."""
-    servers.KNOWN = (*servers.KNOWN, "light") if "light" not in servers.KNOWN else servers.KNOWN
-    sys.modules["weft.servers.light"] = types.ModuleType("weft.servers.light")
-    sys.modules["weft.servers.light"].server = Light()
+    module = types.ModuleType("weft.servers.light")
+    module.__spec__, module.server = ModuleSpec(module.__name__, None), Light()
+    sys.modules[module.__name__] = module
 
 
 class Server:

@@ -125,7 +125,7 @@ def test_the_engine_is_started_until_it_has_ended_well(state, tmp_path, monkeypa
     monkeypatch.setattr(watchdog, "PAUSE", 0.0)
     words = ["--prefix", str(tmp_path), "--watchdog", "shop", "3"]
     monkeypatch.setattr(sys, "argv", ["weft-host", *words])
-    assert watchdog.main() == 0 and started == [(["-I", "weft-host", *words], "1")] * 4
+    assert watchdog.main() == 0 and started == [(["-IS", "weft-host", *words], "1")] * 4
     assert watchdog.wanted(words) and not watchdog.wanted(["status", "shop"])
     monkeypatch.setenv(watchdog.WHOLE, "1")
     assert not watchdog.wanted(words)

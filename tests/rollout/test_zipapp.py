@@ -42,6 +42,15 @@ def test_it_runs_alone_and_answers_by_the_protocol(tmp_path, monkeypatch):
     assert b"protocol 1, not 99" in done.stdout
 
 
+def test_its_start_loads_nothing_that_costs_more_than_it_does(tmp_path, monkeypatch):
+    """An engine is started for each look at a host (ADR 22). What these two cost was a third of its start."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    done = subprocess.run([sys.executable, "-IS", "-X", "importtime", zipapp.build(), "--prefix", str(tmp_path / "host")], input=b'{"protocol": 99}\n', capture_output=True, check=False)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
+    assert {"weft.host.machine", "json"} <= loaded and not loaded & {"dataclasses", "inspect", "http.client", "site", "argparse", "tempfile"}
+    assert zipapp.build().read_bytes().startswith(b"#!/usr/bin/python3 -IS\n")
+
+
 def test_an_incomplete_weft_is_told(monkeypatch):
     monkeypatch.setattr(zipapp, "MODULES", ("errors.py", "nowhere.py"))
     with pytest.raises(Refused, match="this weft is not complete: nowhere.py not found in"):
@@ -62,7 +71,7 @@ def test_a_server_of_another_package_travels_and_is_known_there(tmp_path, monkey
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert adapters.known() == ("express", *adapters.known()[1:]) and "lighttpd" not in adapters.known() and list(adapters.others()) == ["lighttpd"]
-    done = subprocess.run([sys.executable, "-I", "-c", "import sys; sys.path.insert(0, sys.argv[1]); from weft.servers import KNOWN, find; print(find('lighttpd'), *KNOWN)",
+    done = subprocess.run([sys.executable, "-I", "-c", "import sys; sys.path.insert(0, sys.argv[1]); from weft import adapters; from weft.servers import find; print(find('lighttpd'), *adapters.known())",
                            zipapp.build()], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["ours", *sorted([*adapters.known(), "lighttpd"])]
     path = tmp_path / "production.toml"

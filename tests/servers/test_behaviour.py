@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from weft.host import health
-from weft.servers import KNOWN, find
+from weft.adapters import known
+from weft.servers import find
 from weft.testing.private_host import PYTHON
 from weft.testing.server_behaviour import ServerBehaviour, site_of
 from weft.testing.server_life import until
@@ -64,4 +65,4 @@ class TestExpressWithPyPIsModWsgi(ServerBehaviour):
 
 
 def test_every_server_is_here_but_the_one_of_the_system():
-    assert {each.server.name for each in ServerBehaviour.__subclasses__()} == {*KNOWN} - {"mod_wsgi"}
+    assert {each.server.name for each in ServerBehaviour.__subclasses__()} == {*known()} - {"mod_wsgi"}

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from weft.errors import Refused, UsageError
-from weft.servers import KNOWN, Health, Site, doors, find, parse_site
+from weft.adapters import known
+from weft.servers import Health, Site, doors, find, parse_site
 from weft.servers.tls import Tls
 from weft.testing.server_suite import ServerSuite
 
@@ -27,7 +28,7 @@ def site_of(name):
 class TestEveryServer(ServerSuite):
     golden = GOLDEN
 
-    @pytest.fixture(params=KNOWN)
+    @pytest.fixture(params=known())
     def server(self, request):
         return find(request.param)
 

@@ -118,7 +118,7 @@ def _answer(prefix: str, setting_up: bool = False) -> dict[str, Any]:
 
 def engine_argv(prefix: str) -> list[str]:
     """How to start this engine again."""
-    start = [sys.executable, "-I", os.path.abspath(sys.argv[0])] if os.path.isfile(sys.argv[0]) and not sys.argv[0].endswith(".py") \
+    start = [sys.executable, "-IS", os.path.abspath(sys.argv[0])] if os.path.isfile(sys.argv[0]) and not sys.argv[0].endswith(".py") \
         else [sys.executable, "-m", "weft.host"]
     return start + (["--prefix", prefix] if prefix else [])
 

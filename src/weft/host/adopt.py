@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-from dataclasses import asdict, replace
 from pathlib import Path
 
 from weft import durable
@@ -14,6 +13,7 @@ from weft.errors import Refused
 from weft.host.commands import CommandFailed, run
 from weft.host.layout import Layout
 from weft.host.work import Work, give
+from weft.record import asdict, replace
 from weft.servers import SLOTS, Site, before, find
 
 ENABLED = Path("/etc/apache2/sites-enabled")

@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from weft import durable
 from weft.host.layout import Layout
+from weft.record import field, record
 
 KEY = "settings.key"
 SIZE = 32
@@ -22,7 +22,7 @@ UNMADE = "keyed:"
 """Of a host that has no key yet: no generation's."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Settings:
     """The rendered ini.  private: whether drop-ins or secrets had a part in it.  secrets: (section, key) of each."""
 

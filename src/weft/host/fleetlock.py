@@ -11,13 +11,13 @@ import contextlib
 import json
 import re
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional, Tuple
 
 from weft import durable
 from weft.errors import Refused
 from weft.host import boot
+from weft.record import record
 from weft.values import when
 
 STALE = 60.0
@@ -32,7 +32,7 @@ _TOKEN = re.compile(r"[0-9a-f]{8,64}")
 _KEYS = {"number", "token", "why", "env", "act", "after"}
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Ask:
     """What an order says of the lock. act: one of ACTS; "release" counts once the order is done, "pause" asks who has it to stand still, and `why` is who asks.
     after: number and token of a lock that the sender has seen released on another host."""
@@ -45,7 +45,7 @@ class Ask:
     after: Optional[Tuple[int, str]] = None
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Record:
     """The last lock that this host has seen; number 0: none yet. age: seconds since its last beat. since: UTC, for people only.
     earlier: number and token of those before it that are known to have been released. pause: who asked its rollout to pause, "" for nobody."""

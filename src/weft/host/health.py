@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 from typing import Callable
 
+from weft.record import record
 from weft.servers import Health, Site, before
 
 HEADER = "X-Weft-Release"
 _MOST = 1 << 20
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Answer:
     """status 0: no answer, `error` says why. release: who answered, from weft's own entry."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
-from weft.servers import KNOWN, SLOTS, traffic_log
+from weft.record import record
+from weft.servers import SLOTS, traffic_log
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Layout:
     """Where all of an application lies on a host. prefix stands for /, "" on a real host."""
 
@@ -122,7 +122,9 @@ class Layout:
     @property
     def traffics(self) -> list[Path]:
         """That, and where a server has one for each slot, written by the application's account."""
-        return [self.traffic, *(self.root / "run" / server / f"traffic-{slot}" for server in KNOWN for slot in SLOTS)]
+        place = self.root / "run"
+        return [self.traffic, *(place / server / f"traffic-{slot}" for server in sorted(os.listdir(place) if place.is_dir() else ()) if server not in SLOTS
+                                for slot in SLOTS)]
 
     def folders(self) -> list[Path]:
         """Everything weft makes for an application, parents first."""

@@ -8,7 +8,6 @@ import importlib
 import json
 import os
 import time
-from dataclasses import replace
 from typing import Any, Callable, Iterator
 
 from weft import durable
@@ -22,6 +21,7 @@ from weft.host.state import Fault, HostState
 from weft.host.work import Work
 from weft.journal import Journal
 from weft.plan import Plan
+from weft.record import replace
 from weft.servers import before, find
 from weft.values import Generation, Release
 

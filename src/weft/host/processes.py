@@ -7,18 +7,18 @@ import json
 import os
 import signal
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable
 
 from weft.host.layout import Layout
+from weft.record import record
 
 
 _DEPTH = 3
 """Generations: Debian's Emperor has a master of its own, and each of its vassals has one too."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Mark:
     """What one process said of itself: state starting, ready or failed (with the traceback in text)."""
 
@@ -28,7 +28,7 @@ class Mark:
     text: str = ""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Known:
     """A process by its number and when it was started, in the kernel's ticks: no later one is both."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from pathlib import Path
 
 from weft import durable
@@ -14,6 +13,7 @@ from weft.host.layout import Layout, seal
 from weft.host.observe import names
 from weft.host.state import HostState
 from weft.host.work import remove
+from weft.record import replace
 from weft.servers.before import RELEASE as BEFORE
 from weft.values import Release
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from weft.errors import Refused, UsageError
 from weft.host import PROTOCOL, adopt, fleetlock, recover, secrets, trust, window
 from weft.host.layout import Layout
+from weft.record import field, record
 from weft.servers import Site, parse_site
 from weft.values import Release, Version, app_name
 
@@ -31,7 +31,7 @@ VERBS = {
 }
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Request:
     """What was asked, checked: `site` as the host was set up with it but for what a deploy may choose, `said_site` as it came; `differs` names what is otherwise.
     `stream` has the bytes of `files` (sha256, size)."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+from weft.record import field, record
 from weft.values import Generation
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Fault:
     """Why a deploy would be refused, and the next move."""
 
@@ -16,7 +16,7 @@ class Fault:
     next: str = ""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Kept:
     """A release whose manifest the host has kept. status, at, generation: of its last generation that was pruned.
     files: what installing needs."""
@@ -32,7 +32,7 @@ class Kept:
     rollback_safe: bool = True
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class HostState:
     """live: the number of the generation that is served, None before set-up.  slots: which generation each slot holds.
     answers: what the public site really says.  drift: what somebody else changed.  disk_free in bytes; files_free: inodes, -1 for no limit.

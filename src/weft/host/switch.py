@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import replace
 from typing import Any
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from weft.errors import FailedUndone, Refused
 from weft.host import health, processes, traffic, trial
 from weft.host.commands import application_frames, ids, run
 from weft.host.work import Work
+from weft.record import replace
 from weft.servers import SLOTS, Site, before, find
 
 

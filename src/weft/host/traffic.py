@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, NamedTuple, Sequence
 
 from weft.host import processes
 from weft.host.layout import Layout
+from weft.record import record
 
 BEFORE = 600.0
 """Seconds before the switch that count as "before"."""
@@ -29,7 +29,7 @@ _APART = 500
 """Ticks of a hundredth of a second between processes that were not started together."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Seen:
     """Requests that were answered, and those of them with a 5xx."""
 

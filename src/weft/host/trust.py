@@ -9,7 +9,6 @@ import base64
 import json
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from weft.errors import Refused, UsageError, WeftError
 from weft.host.layout import Layout
 from weft.host.state import Fault
 from weft.index import MARKS, Memory, Sealed, against, expired, old, trusted_manifest
+from weft.record import record
 from weft.signing import Signers
 from weft.values import Release, Version
 
@@ -26,7 +26,7 @@ KEYS = {"manifest", "signature", "index", "index_signature", "version", "force"}
 """What `observe` and `stage` may bring beside the unsigned `release`."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Proof:
     """manifest: its exact text, "" where the request came with a plain `release`.  force: marks of the index to overlook."""
 

@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Collection, Iterable
 
@@ -24,6 +23,7 @@ from weft.host.logs import slot_pids
 from weft.host.observe import names, read_json
 from weft.host.work import Work, remove
 from weft.journal import Journal
+from weft.record import replace
 from weft.servers import SLOTS, Site, find, parse_site
 
 BELIEVED = ("index-serial",)

@@ -64,7 +64,7 @@ def _now() -> float:
 def _engine(words: list[str]) -> int:
     """Its exit code; another than 0 where it could not be started."""
     try:
-        return os.spawnve(os.P_WAIT, sys.executable, [sys.executable, "-I", sys.argv[0], *words], {**os.environ, WHOLE: "1"})
+        return os.spawnve(os.P_WAIT, sys.executable, [sys.executable, "-IS", sys.argv[0], *words], {**os.environ, WHOLE: "1"})
     except OSError:
         return 1
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Collection, Iterator
 
 from weft.errors import Refused
 from weft.host import decide
 from weft.host.state import HostState, Kept
 from weft.plan import Plan, Step
+from weft.record import record, replace
 from weft.values import Generation, Release
 
 SLOT, INSTALLED, CACHE, STORE = "slot", "installed", "cache", "store"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Way:
     """source: one of the four above.  generation: to be served again, None where one has to be made.  release: its id, "" for the store's."""
 

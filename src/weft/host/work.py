@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,11 +11,12 @@ from weft import durable
 from weft.host.commands import INSTALLER, ids
 from weft.host.fingerprint import Settings
 from weft.host.layout import Layout
+from weft.record import field, record
 from weft.servers import Site
 from weft.values import Release
 
 
-@dataclass
+@record
 class Work:
     """files: what the operator announced, [(sha256, size)], its bytes following on `stream`.  release: this host's part of `whole`, the request's."""
 

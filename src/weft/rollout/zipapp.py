@@ -15,8 +15,8 @@ import weft
 from weft import adapters
 from weft.errors import Refused
 
-SHEBANG = b"#!/usr/bin/python3 -I\n"
-MODULES = ("__init__.py", "errors.py", "secret.py", "adapters.py", "values.py", "plan.py", "durable.py", "journal.py", "apply.py", "signing.py",
+SHEBANG = b"#!/usr/bin/python3 -IS\n"
+MODULES = ("__init__.py", "errors.py", "secret.py", "adapters.py", "values.py", "plan.py", "record.py", "durable.py", "journal.py", "apply.py", "signing.py",
            "index.py", "config/__init__.py", "config/ini.py")
 PACKAGES = ("servers", "host")
 MAIN = """\

@@ -10,17 +10,16 @@ import importlib
 import re
 import zlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from weft import adapters
 from weft.errors import Refused, UsageError
+from weft.record import field, record
 from weft.servers.before import RELEASE, Before
 from weft.servers.tls import Tls, tls_of
 from weft.values import app_name
 
-KNOWN = adapters.known()
 SLOTS = ("a", "b")
 MAY_LACK = {"keep", "secret_files", "migrate", "artifacts", "tls"}
 """Of what a request says of a site: what older wefts did not know."""
@@ -28,7 +27,7 @@ PLACES = (*SLOTS, RELEASE)
 """Where `live` can point: a slot, or what set-up has adopted."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Health:
     """contains may hold {version}; timeout in seconds; good answers in a row."""
 
@@ -38,7 +37,7 @@ class Health:
     timeout: int = 30
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Site:
     """The environment as a host needs it. Times in seconds. `root` is the application's directory on the host,
     `prefix` stands for / (empty on a real host), `before` is the site that set-up has adopted there.
@@ -168,8 +167,8 @@ class Server(ABC):
 
 def find(name: str) -> Server:
     """Raises UsageError for a name that is no server."""
-    if name not in KNOWN:
-        raise UsageError(f"server {name!r} is unknown", f"known: {', '.join(KNOWN)}")
+    if not adapters.has(name):
+        raise UsageError(f"server {name!r} is unknown", f"known: {', '.join(adapters.known())}")
     return importlib.import_module(f"weft.servers.{name}").server  # type: ignore[no-any-return]
 
 
@@ -202,7 +201,7 @@ def parse_site(app: str, said: Any, prefix: str) -> Site:
     """A Site from the wire; everything that will stand in a configuration file is checked here. Raises Refused."""
     if not isinstance(said, dict):
         raise Refused("site is not a JSON object")
-    known = set(Site.__dataclass_fields__) - {"app", "prefix", "before"}
+    known = set(Site.__match_args__) - {"app", "prefix", "before"}
     if (set(said) | MAY_LACK) != known:
         odd = sorted((set(said) | MAY_LACK) ^ known)
         raise Refused(f"site has unknown or lacks keys: {', '.join(odd)}", "run `fab setup` with this weft")
@@ -228,7 +227,7 @@ def _checks(site: Site) -> list[tuple[str, bool]]:
 
     ports = len(site.doors) == 2 and site.doors[0] != site.doors[1] and all(number(p, 1, 65535) for p in site.doors)
     return [
-        (f"server {site.server!r}", site.server in KNOWN),
+        (f"server {site.server!r}", adapters.has(site.server)),
         (f"account {site.account!r}", _is(_ACCOUNT, site.account) and site.account != "root"),
         (f"python {site.python!r}", _is(_PATH, site.python)),
         (f"prefix {site.prefix!r}", not site.prefix or bool(_PATH.fullmatch(site.prefix))),

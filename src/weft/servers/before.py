@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from dataclasses import dataclass
 from typing import Any, Mapping
+
+from weft.record import record
 
 RELEASE = "before"
 """Stands where a generation's release is named, and in X-Weft-Release: what was here before weft."""
@@ -18,7 +19,7 @@ MODULES = "/usr/lib/apache2/modules"
 _NEEDED = (("proxy", "proxy"), ("proxy_http", "proxy_http"), ("headers", "headers"), ("remoteip", "remoteip"))
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Before:
     """source: the file with its virtual host.  port: of its door.  addresses: those it has besides *:PORT.  text: the virtual host as the
     door has it.  link: the name of weft's link in sites-enabled, "" for the usual one.  ini: /etc/APP.ini is its own.  names: others of its."""
@@ -39,7 +40,7 @@ class Before:
         return cls(**{**said, "addresses": tuple(said["addresses"]), "names": tuple(said["names"])})
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Found:
     """A virtual host as `apache2ctl -S` tells it."""
 
@@ -54,10 +55,10 @@ class Found:
         return any(fnmatch.fnmatchcase(name.lower(), each.lower()) for each in (self.name, *self.aliases))
 
 
-_ONE = re.compile(r"^(\S+):(\d+|\*)\s+(\S+) \((.+):(\d+)\)$")
-_MANY = re.compile(r"^(\S+):(\d+|\*)\s+is a NameVirtualHost$")
-_EACH = re.compile(r"^\s+port (?:\d+|\*) namevhost (\S+) \((.+):(\d+)\)$")
-_ALIAS = re.compile(r"^\s+(?:wild )?alias (\S+)$")
+_ONE = r"^(\S+):(\d+|\*)\s+(\S+) \((.+):(\d+)\)$"
+_MANY = r"^(\S+):(\d+|\*)\s+is a NameVirtualHost$"
+_EACH = r"^\s+port (?:\d+|\*) namevhost (\S+) \((.+):(\d+)\)$"
+_ALIAS = r"^\s+(?:wild )?alias (\S+)$"
 
 
 def told(text: str, port: int) -> list[Found]:
@@ -65,7 +66,7 @@ def told(text: str, port: int) -> list[Found]:
     found: list[Found] = []
     address, ours, first = "", False, False
     for line in text.splitlines():
-        one, many, each, alias = (pattern.match(line) for pattern in (_ONE, _MANY, _EACH, _ALIAS))
+        one, many, each, alias = (re.match(pattern, line) for pattern in (_ONE, _MANY, _EACH, _ALIAS))
         if one or many:
             head = one or many
             address, ours, first = head[1], head[2] in (str(port), "*"), True  # type: ignore[index]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import pwd
-from dataclasses import dataclass
 from pathlib import Path
 
+from weft.record import record
 from weft.servers import SLOTS, Server, Site, entry_file, python_of, tls
 from weft.servers.apache import KEEP_CHILDREN, about, bounded, site_text
 
@@ -23,7 +23,7 @@ _WITHOUT = ("this Apache was built without {}: take the system's (apt-get instal
             "or change [tls] in deploy/NAME.toml")
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Httpd:
     """A program with its modules and the mod_wsgi that fits it."""
 

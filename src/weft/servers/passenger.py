@@ -12,9 +12,9 @@ import os
 import pkgutil
 import pwd
 import re
-from dataclasses import replace
 from pathlib import Path
 
+from weft.record import replace
 from weft.servers import SLOTS, Server, Site, entry_file
 from weft.servers.apache import KEEP_CHILDREN, aliases, listen, traffic
 from weft.servers.express import SYSTEM, private_text

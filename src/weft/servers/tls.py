@@ -7,15 +7,16 @@ a configuration good (`-t`) whose key is another certificate's, and ends when it
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable
+
+from weft.record import record
 
 ASKED_BY_WEFT = "(%{HTTP_USER_AGENT} == 'weft' && -R '127.0.0.0/8')"
 """An expression of Apache's: weft itself asks, on the host."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Tls:
     """certificate, key: PEM files on the host, the certificate with its chain.  port: of HTTPS.  http2: offered beside HTTP/1.1.
     redirect: who asks plainly is sent to HTTPS."""

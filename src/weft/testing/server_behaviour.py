@@ -24,9 +24,9 @@ from typing import Any, ClassVar, Iterator
 
 import pytest
 
-from weft import durable
+from weft import adapters, durable
 from weft.host import health
-from weft.servers import KNOWN, Server, Site, parse_site
+from weft.servers import Server, Site, parse_site
 from weft.testing.load import Load
 from weft.testing.load_report import Report
 from weft.testing.server_life import BROKEN, Life, named, record, until
@@ -207,7 +207,7 @@ class ServerBehaviour:
 
 def site_of(host: Life) -> Site:
     """Of any server: that of another package is known to the engine, not to this process."""
-    return replace(parse_site(host.app, {**host.site, "server": KNOWN[0]}, str(host.prefix).rstrip("/")), server=host.site["server"])
+    return replace(parse_site(host.app, {**host.site, "server": adapters.known()[0]}, str(host.prefix).rstrip("/")), server=host.site["server"])
 
 
 def answered(load: Load, version: str) -> None:
