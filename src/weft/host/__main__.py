@@ -50,6 +50,23 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(1)
 
 
+def alone() -> None:
+    """`main`, for a process that does nothing else: once all is said it ends at once, and the interpreter is not taken down piece by piece."""
+    try:
+        main()
+        code: Any = 0
+    except SystemExit as end:
+        code = end.code or 0
+        if not isinstance(code, int):
+            raise
+    for out in (sys.stdout, sys.stderr):
+        try:
+            out.flush()
+        except (OSError, ValueError):
+            pass
+    os._exit(code)
+
+
 def _interrupted(_signal: int, _frame: Any) -> None:
     raise Interrupted("the engine was ended (SIGTERM)")
 

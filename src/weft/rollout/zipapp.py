@@ -24,8 +24,11 @@ import sys
 from weft.host import watchdog
 if watchdog.wanted(sys.argv[1:]):
     sys.exit(watchdog.main())
-from weft.host.__main__ import main
-sys.exit(main())
+import gc
+gc.disable()
+from weft.host.__main__ import alone
+gc.enable()
+alone()
 """
 
 
