@@ -341,6 +341,56 @@ def test_hosts_share_no_configuration_that_one_of_them_changes(reach):
     assert access.config._config is before
 
 
+def test_ssh_config_is_read_once_for_all_hosts_and_connections(reach, tmp_path):
+    """Fabric's own copies have the original read it once more each, and 32 hosts would look for themselves in 32 times its rules."""
+    from fabric import Config
+    from weft.rollout import ssh
+    config = tmp_path / "ssh_config"
+    config.write_text("Host web1\n  User somebody\n")
+    shared = Config(runtime_ssh_path=str(config))
+    host, access = reach()
+    access = dataclasses.replace(access, config=shared, user="")
+    before = len(shared.base_ssh_config._config)
+    made = [ssh.connection(dataclasses.replace(host, user=""), access) for _ in range(5)]
+    assert len(shared.base_ssh_config._config) == before > 0 and {each.user for each in made} == {"somebody"}
+
+
+def test_a_connection_that_is_closed_reads_no_more(reach, monkeypatch):
+    """Its thread looks up once in IDLE seconds; until then it would read from a number that may be another connection's by then."""
+    from weft.rollout import prompt
+    channel = transport.open(*reach())
+    thread = channel.connection.transport
+    observe(channel)
+    assert thread.sock.gettimeout() == prompt.IDLE == 1.0
+    thread.sock.settimeout(3600.0)
+    monkeypatch.setattr(prompt, "IDLE", 30.0)
+    channel.close()
+    assert not thread.is_alive()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="Linux only")
+@pytest.mark.parametrize("closed", [False, True])
+def test_what_comes_is_acknowledged_at_once(reach, closed):
+    """sshd's second message waits for the acknowledgement of its first, and that for 40 ms. The kernel has to be told after each."""
+    from weft.rollout import prompt
+    done = []
+
+    class Socket:
+        def recv(self, size):
+            done.append(size)
+            return b"read"
+
+        def setsockopt(self, *words):
+            done.append(words)
+            if closed:
+                raise OSError("closed by another thread")
+    sock = prompt._Prompt(Socket())
+    assert [sock.recv(1), sock.recv(2)] == [b"read"] * 2 and done == [1, (socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1), 2, (socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)]
+    channel = transport.open(*reach())
+    assert isinstance(channel.connection.transport.sock, prompt._Prompt)
+    channel.close()
+
+
 def test_confirmation_comes_over_a_fresh_connection(fleet, load):
     """The sshd takes no new connection after the switch: the host is not confirmed, and goes back."""
     from weft.rollout import hostrun

@@ -131,7 +131,7 @@ def watch(port: int, site: Site, release: str, also: Callable[[], str] = str, cl
 
     took: gets the milliseconds of each answer."""
     end, asked = clock() + site.watch, 0
-    while asked < 3 or clock() < end:
+    while True:
         start = clock()
         answered = fault(ask(port, site), release, site.health)
         if took is not None:
@@ -140,5 +140,6 @@ def watch(port: int, site: Site, release: str, also: Callable[[], str] = str, cl
         if found:
             return found
         asked += 1
+        if asked >= 3 and clock() >= end:
+            return ""
         sleep(0.25 if clock() < end else 0.02)
-    return ""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable
 
+from weft.rollout import prompt
+
 Open = Callable[[Any], None]
 
 
@@ -73,7 +75,7 @@ class Gateways:
             for key in [key for key, each in self._known.items() if each is shared]:
                 del self._known[key]
         try:
-            shared.link.close()
+            prompt.hang_up(shared.link)
         except Exception:  # a connection that is broken already cannot be closed tidily, and need not be
             pass
         if shared.outer:

@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Any, BinaryIO, Iterable, Iterator
 
 from weft.errors import OutcomeUnknown, Refused, WeftError
-from weft.rollout import hostkeys
+from weft.rollout import hostkeys, prompt
 from weft.rollout.inventory import Host
 from weft.rollout.access import Access, Unreachable
 from weft.rollout.gateway import Gateways
@@ -67,7 +67,7 @@ class SSHChannel:
     def close(self) -> None:
         try:
             self._sessions.close()
-            self.connection.close()
+            prompt.hang_up(self.connection)
         except Exception:  # a connection that is broken already cannot be closed tidily, and need not be
             pass
         with _lock:
@@ -147,11 +147,13 @@ def _send(channel: Any, block: bytes) -> None:
 def connection(host: Host, access: Access) -> Any:
     """A Fabric Connection, not yet open. Fabric's own reading of ~/.ssh/config applies."""
     from fabric import Connection
+    from invoke import Config
     logging.getLogger("paramiko").addHandler(logging.NullHandler())
-    # A copy each: a Connection writes into its Config, which empties it for a moment while other hosts' threads read theirs.
-    config, wait = _config(access).clone(), access.connect_timeout
+    # A copy each: a Connection writes into its Config, which empties it for a moment while other hosts' threads read theirs. As Invoke copies: Fabric
+    # reads ~/.ssh/config into the original once more for each copy, where 32 hosts then look for themselves in its rules 32 times.
+    config, wait = Config.clone(_config(access)), access.connect_timeout
     given = {name: value for name, value in config.connect_kwargs.items() if name not in ("timeout", "key_filename")}
-    options = {"transport_factory": _transport, **given, "banner_timeout": wait, "auth_timeout": wait * 2, "channel_timeout": wait}
+    options = {"transport_factory": prompt.transport, **given, "banner_timeout": wait, "auth_timeout": wait * 2, "channel_timeout": wait}
     if access.identity:
         options["key_filename"] = [access.identity]
     try:
@@ -161,16 +163,8 @@ def connection(host: Host, access: Access) -> Any:
         raise Refused(f"{host.name}: ~/.ssh/config: {error}") from None
     for gateway in list(links(made))[:-1]:
         gateway.connect_timeout = access.connect_timeout
-        gateway.connect_kwargs = {"transport_factory": _transport, **gateway.connect_kwargs, "channel_timeout": access.connect_timeout}
+        gateway.connect_kwargs = {"transport_factory": prompt.transport, **gateway.connect_kwargs, "channel_timeout": access.connect_timeout}
     return made
-
-
-def _transport(sock: Any, **options: Any) -> Any:
-    """Paramiko's own, on a socket that sends at once: a handshake's short messages would else wait for the answer to the one before."""
-    from paramiko import Transport
-    if isinstance(sock, socket.socket):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return Transport(sock, **options)
 
 
 def _config(access: Access) -> Any:
@@ -219,6 +213,7 @@ def open_links(connection: Any, host: Host, access: Access, known: hostkeys.Know
         secure(link, host, access, known)
         link.open()
         link.transport.set_keepalive(15)
+        prompt.relax(link)
     try:
         if connection.gateway and not isinstance(connection.gateway, str):
             at = connection.gateway
