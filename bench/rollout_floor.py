@@ -43,7 +43,7 @@ with ThreadPoolExecutor(len(addresses)) as pool:
     times.append(time.monotonic())
 print(*(end - begin for begin, end in zip(times, times[1:])))
 """
-BARE = "sudo -n /usr/bin/python3 -I -c pass"
+BARE = "sudo -n /usr/bin/python3 -IS -c pass"
 UNPACKED = """
 import sys, tempfile, time, zipfile
 with tempfile.TemporaryDirectory() as place:
@@ -93,7 +93,7 @@ def floor(fleet, wheels, fab, cwd, env):
             f"the link: {len(payload) / 1e6:.1f} MB of wheels": max(0.0, sent - bare), "unpacking them": min(each[0] for each in unpacked),
             "compiling them": min(each[1] for each in unpacked),
             "the start of fab": timed(lambda: fleet.run([fab, "--list"], cwd=cwd, env=env)),
-            "the start of the engine": timed(lambda: host.run(["/usr/bin/python3", "-I", "/usr/local/sbin/weft-host"], input="{}\n", check=False))}
+            "the start of the engine": timed(lambda: host.run(["/usr/bin/python3", "-IS", "/usr/local/sbin/weft-host"], input="{}\n", check=False))}
 
 
 def together(fleet):

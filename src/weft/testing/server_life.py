@@ -38,7 +38,7 @@ class Life(HostUnderPrefix):
             self.engine.write_bytes(program.compiled(zipapp.build().read_bytes(), self.engine))
 
     def argv(self) -> list[str]:
-        return [PYTHON, "-I", str(self.engine), "--prefix", str(self.prefix)]
+        return [PYTHON, "-IS", str(self.engine), "--prefix", str(self.prefix)]
 
     def first(self, version: str) -> None:
         if self.tools.exists():
