@@ -38,6 +38,13 @@ def test_faults_name_file_line_and_what_was_meant(project, text, says):
     assert says in caught.value.message and caught.value.code == 2
 
 
+@pytest.mark.parametrize("text, hint", [("", "correct it there; docs/reference/configuration.md has every key and what it takes"), ('hots = ["a"]\n', "known keys: ")])
+def test_a_value_is_guessed_and_the_keys_are_listed_where_one_is_not_known(project, text, hint):
+    with pytest.raises(UsageError) as caught:
+        load.environment(project("deploy/production.toml", 'server = "uwsg"\n' + text))
+    assert "got 'uwsg'; did you mean 'uwsgi'?" in caught.value.message and caught.value.hint.startswith(hint) and ("hosts, " in caught.value.hint) == bool(text)
+
+
 def test_all_faults_at_once(project):
     with pytest.raises(UsageError) as caught:
         load.environment(project("deploy/production.toml", "hots = []\nusr = 1\n"))

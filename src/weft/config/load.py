@@ -125,12 +125,13 @@ def check(path: Path, table: dict[str, Any], keys: Iterable[Key], inside: str) -
         if name not in known:
             faults.append(f"{where}: unknown key {name!r}{_guess(name, known)}")
         elif not _fits(known[name], value):
-            faults.append(f"{where}: {name}: expected {_expected(known[name])}, got {value!r}")
+            faults.append(f"{where}: {name}: expected {_expected(known[name])}, got {value!r}{_meant(known[name], value)}")
         else:
             layer.values[name] = _value(path, known[name], value)
             layer.origins[name] = where
     if faults:
-        raise UsageError("\n".join(faults), f"known keys: {', '.join(known)}")
+        odd = any(name not in known for name in given)
+        raise UsageError("\n".join(faults), f"known keys: {', '.join(known)}" if odd else "correct it there; docs/reference/configuration.md has every key and what it takes")
     return layer
 
 
@@ -209,6 +210,10 @@ def _expected(key: Key) -> str:
 def _guess(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), 1, 0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _meant(key: Key, value: Any) -> str:
+    return _guess(value, [*key.choices, *key.more()]) if key.choices and isinstance(value, str) else ""
 
 
 def _line(text: str, inside: str, dotted: str) -> int:
