@@ -83,7 +83,7 @@ def test_one_that_went_back_is_for_the_whole_engine(state, monkeypatch):
 
 def test_the_program_waits_before_it_is_the_whole_engine(state, tmp_path):
     marker, program = tmp_path / "marker", tmp_path / "weft-host"
-    whole = f"import os\ndef main():\n    open({str(marker)!r}, 'w').write(os.environ.get({watchdog.WHOLE!r}, 'no'))\n    return 0\n"
+    whole = f"import os\ndef alone():\n    open({str(marker)!r}, 'w').write(os.environ.get({watchdog.WHOLE!r}, 'no'))\n    return 0\n"
     program.write_bytes(zipapp.archive({**zipapp.sources(), "weft/host/__main__.py": whole.encode()}))
     trial(state, left=-1.0)
     subprocess.run([sys.executable, "-I", program, "--prefix", str(tmp_path), "--watchdog", "shop", "3"], check=True)
