@@ -1,7 +1,7 @@
 """Records: classes of named values, as `dataclasses` makes them, at a tenth of what those cost at each start.
 
 An engine is started anew for every look at a host. Of the 0.11 s of processor that its imports took, `dataclasses` took a third: it loads `inspect`, and
-compiles up to six methods for each class (ADR 22). Here all classes share the same methods, which are slower by a few microseconds an instance. To whoever asks,
+compiles up to six methods for each class (ADR 21). Here all classes share the same methods, which are slower by a few microseconds an instance. To whoever asks,
 a record is a dataclass: `dataclasses.replace`, `asdict` and `fields` take it.
 """
 

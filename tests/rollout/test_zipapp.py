@@ -43,7 +43,7 @@ def test_it_runs_alone_and_answers_by_the_protocol(tmp_path, monkeypatch):
 
 
 def test_its_start_loads_nothing_that_costs_more_than_it_does(tmp_path, monkeypatch):
-    """An engine is started for each look at a host (ADR 22). What these two cost was a third of its start."""
+    """An engine is started for each look at a host (ADR 21). What these two cost was a third of its start."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     done = subprocess.run([sys.executable, "-IS", "-X", "importtime", zipapp.build(), "--prefix", str(tmp_path / "host")], input=b'{"protocol": 99}\n', capture_output=True, check=False)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
