@@ -2,7 +2,7 @@
 
 Real hosts (network namespaces, sshd, Apache with mod_wsgi), one application with a dependency from PyPI, four cells a fleet: the first deploy, a new version with
 the same dependencies, the same deploy again, and the rollback. weft runs as it comes (canary, waves, two seconds' watch in each) and as the others do, in one
-wave without a watch (`weft at once`). Seconds are those of the command; CPU is the operator's, of the command and what it waited for; bytes are those that
+wave without a watch and with root's login (`weft at once`), where weft as it comes logs in as an account of its own and needs sudo. Seconds are those of the command; CPU is the operator's, of the command and what it waited for; bytes are those that
 crossed the hosts' network cables, both ways. After each cell every host is asked what it serves; one that does not serve what it should ends the bench with 1.
 
 The small fleets come first. A tool is left out of a fleet that it would not end with before `--minutes` are over, by what it took for a smaller one, and the
@@ -73,9 +73,14 @@ def measured(fleet, argv, cwd, env):
         process = fleet.popen([str(word) for word in argv], cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
         late = threading.Timer(LIMIT, os.killpg, (process.pid, signal.SIGKILL))
         late.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        finally:
+            late.cancel()  # its thread would keep the bench from its end
         seconds = time.monotonic() - start
-        late.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise Failed(f"{' '.join(map(str, argv))} ended with {process.returncode}\n{log.read_text(errors='replace')[-4000:]}")
@@ -106,7 +111,7 @@ def by_weft(fleet, home, place, one_wave):
     made.environment(contains='"version": "{version}"', watch=0 if one_wave else 2)
     if one_wave:
         config = made.project / "deploy/production.toml"
-        config.write_text(config.read_text().replace("[rollout]\n", '[rollout]\nwaves = ["100%"]\n'))
+        config.write_text(config.read_text().replace("[rollout]\n", '[rollout]\nwaves = ["100%"]\n').replace('user = "deploy"', 'user = "root"'))
     made.prepare()
     for cell in CELLS:
         words = ["rollback", *(["--fast"] if one_wave else [])] if cell == "rollback" else ["deploy", "--version", VERSIONS[cell]]

@@ -7,8 +7,10 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 
+import paramiko
 import pytest
 
 from weft.errors import OutcomeUnknown, Refused
@@ -179,7 +181,7 @@ def test_real_sudo_that_asks_for_a_password(reach):
 
 @pytest.mark.skipif(not ROOT, reason="needs root, whom sudo knows everywhere")
 def test_real_sudo_with_a_program_that_is_not_there(reach):
-    error = exec_refused(reach, "sudo -n /nowhere/weft-host")
+    error = exec_refused(reach, "env sudo -n /nowhere/weft-host")
     assert error.message == "web1 has not been set up: sudo: /nowhere/weft-host: command not found"
 
 
@@ -212,9 +214,13 @@ def test_a_peer_that_falls_silent_is_noticed(reach):
     assert caught.value.message == "web1: no sign of life for 2 s; the connection counts as lost"
 
 
-@pytest.mark.parametrize("waits, said", [(True, "no sign of life for 4 s; the connection counts as lost"), (False, "the connection was lost: no sign of life for 2 s")])
-def test_a_peer_that_fell_silent_between_two_requests_is_noticed(reach, waits, said):
-    """With an engine that waits, and where one is to be started: nothing has asked the peer for a while."""
+@pytest.mark.parametrize("waits, begins, said", [(True, True, "no sign of life for 4 s; the connection counts as lost"),
+                                                 (False, True, "no sign of life for 4 s; the connection counts as lost"),
+                                                 (False, False, "the connection was lost: no sign of life for 2 s")])
+def test_a_peer_that_fell_silent_between_two_requests_is_noticed(reach, monkeypatch, waits, begins, said):
+    """With an engine that waits, and where one is to be started, by ourselves or by paramiko: nothing has asked the peer for a while."""
+    from weft.rollout import prompt
+    monkeypatch.setattr(prompt, "begin", prompt.begin if begins else lambda channel, command: False)
     host, access = reach(silence=4.0)
     channel = transport.open(host, dataclasses.replace(access, connect_timeout=2))
     try:
@@ -388,6 +394,72 @@ def test_what_comes_is_acknowledged_at_once(reach, closed):
     assert [sock.recv(1), sock.recv(2)] == [b"read"] * 2 and done == [1, (socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1), 2, (socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)]
     channel = transport.open(*reach())
     assert isinstance(channel.connection.transport.sock, prompt._Prompt)
+    channel.close()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_answer_to_the_start_of_a_command_is_not_waited_for(reach, monkeypatch, known):
+    """Unless paramiko has no way for that, which is looked for by its name."""
+    from weft.rollout import prompt
+    channel = transport.open(*reach())
+    session, waited, wait = channel.connection.transport.open_session(), [], paramiko.Channel._wait_for_event
+    monkeypatch.setattr(paramiko.Channel, "_wait_for_event", lambda self: [waited.append(self), wait(self)])
+    if not known:
+        monkeypatch.setattr(prompt, "_SEND", "_another_name")
+    monkeypatch.setattr(channel._sessions, "_opened", lambda: session)
+    assert observe(channel)["state"]["host"] == "127.0.0.2" and bool(waited) is not known
+    channel.close()
+
+
+class NoCommands(paramiko.ServerInterface):
+    """Lets everybody in, opens sessions, and refuses each command, which is what paramiko's server does by itself."""
+
+    def check_auth_publickey(self, username, key):
+        return paramiko.AUTH_SUCCESSFUL
+
+    def get_allowed_auths(self, username):
+        return "publickey"
+
+    def check_channel_request(self, kind, chanid):
+        return paramiko.OPEN_SUCCEEDED
+
+
+def test_a_server_that_refuses_the_command_is_told(fleet, reach):
+    """It says so after the request has been written."""
+    key = fleet.place / "ssh" / "host_key"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        kind, public, *_ = key.with_name("host_key.pub").read_text().split()
+        (fleet.root / "deploy" / "known_hosts").write_text(f"[127.0.0.1]:{port} {kind} {public}\n")
+        served = []
+
+        def serve():
+            served.append(paramiko.Transport(listening.accept()[0]))
+            served[0].add_server_key(paramiko.Ed25519Key.from_private_key_file(str(key)))
+            served[0].start_server(server=NoCommands())
+        server = threading.Thread(target=serve)
+        server.start()
+        _, access = reach(silence=4.0)
+        channel = transport.open(Host("web1", "127.0.0.1", port), access)
+        try:
+            with pytest.raises(OutcomeUnknown) as caught:
+                observe(channel)
+        finally:
+            channel.close()
+            server.join()
+            served[0].close()
+    assert "before the engine's answer" in caught.value.message and caught.value.hint == "fab status"
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root, who needs no sudo")
+def test_root_needs_no_sudo(fleet, reach, tmp_path, monkeypatch):
+    """Its host may have none."""
+    channel = transport.open(*reach(command=f"sudo -n {fleet.command}"))
+    started = []
+    monkeypatch.setattr(channel._sessions, "start", lambda session, command: [started.append(command), session.exec_command(command)])
+    assert observe(channel)["state"]["host"] == "127.0.0.2" and started == [str(fleet.command)]
+    channel.user = "deploy"
+    assert channel._engine() == f"sudo -n {fleet.command}"
     channel.close()
 
 

@@ -11,7 +11,8 @@ from weft.rollout import hostkeys, zipapp
 from weft.rollout.inventory import Host
 from weft.rollout.wire import Event
 
-ENGINE = "sudo -n /usr/local/sbin/weft-host"
+SUDO = "sudo -n "
+ENGINE = f"{SUDO}/usr/local/sbin/weft-host"
 
 
 class Unreachable(Refused):

@@ -7,6 +7,8 @@ import threading
 import time
 from typing import Any
 
+from weft.rollout import prompt
+
 WINDOW = 4 << 20
 REFUSED, AGAIN = 2.0, 0.1
 """A host that takes one session a connection (MaxSessions) is asked again for so many seconds, so often: the one before is just being closed."""
@@ -44,7 +46,10 @@ class Sessions:
         channel.close()
 
     def start(self, channel: Any, command: str) -> None:
-        """In an open one. Raises socket.timeout where nobody answers: paramiko itself would wait for ever."""
+        """In an open one. Whether it was started is seen by what it says; where that has to be waited for, socket.timeout where nobody answers: paramiko
+        itself would wait for ever."""
+        if prompt.begin(channel, command):
+            return
         silent = threading.Event()
 
         def end() -> None:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Iterable, Iterator
 from weft.errors import OutcomeUnknown, Refused, WeftError
 from weft.rollout import hostkeys, prompt
 from weft.rollout.inventory import Host
-from weft.rollout.access import Access, Unreachable
+from weft.rollout.access import SUDO, Access, Unreachable
 from weft.rollout.gateway import Gateways
 from weft.rollout.sessions import Sessions
 from weft.rollout.wire import Answer, Event, Feeder, line
@@ -47,7 +47,7 @@ class SSHChannel:
         stays = False
         try:
             if not started:
-                self._sessions.start(channel, self._boot() if setup else self.access.command)
+                self._sessions.start(channel, self._boot() if setup else self._engine())
             before = [BytesIO(self._luggage())] if setup else []
             feeder = Feeder(lambda block: _send(channel, block), channel.shutdown_write, b"",
                             chain(before, [BytesIO(line(request))], files), open=not setup)
@@ -82,10 +82,14 @@ class SSHChannel:
         except (socket.error, EOFError, AttributeError, _ssh_error()) as error:
             raise Unreachable(f"{self.host.name}: the connection is gone: {error}", "run the command again") from None
 
+    def _engine(self) -> str:
+        """Root needs no sudo, which its host may not have."""
+        return self.access.command.removeprefix(SUDO) if self.user == "root" else self.access.command
+
     def _boot(self) -> str:
         from weft.host import BOOT
         words = [self.access.python_of(self.host), "-I", "-c", BOOT]
-        return shlex.join(words if self.user == "root" else ["sudo", "-n", *words])
+        return shlex.join(words if self.user == "root" else [*SUDO.split(), *words])
 
     def _luggage(self) -> bytes:
         packed = self.access.engine().read_bytes()
