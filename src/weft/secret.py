@@ -6,7 +6,6 @@ import hmac
 import json
 import re
 from typing import Any, Iterable
-from urllib.parse import quote, quote_plus
 
 from weft.errors import WeftError
 
@@ -75,6 +74,7 @@ class Hidden:
             self.add(value)
 
     def add(self, value: str) -> None:
+        from urllib.parse import quote, quote_plus  # most looks at a host know no secret (ADR 21)
         for line in {value, *(each.strip() for each in value.splitlines())}:
             self._forms |= {line, repr(line)[1:-1], json.dumps(line)[1:-1], json.dumps(line, ensure_ascii=False)[1:-1],
                             quote(line, safe=""), quote(line), quote_plus(line)}

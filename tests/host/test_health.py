@@ -112,7 +112,7 @@ def test_a_port_that_nobody_listens_on_and_a_server_that_says_nothing_are_told()
 @pytest.mark.parametrize("port, named", [(80, b"shop.example"), (1, b"shop.example"), (8080, b"shop.example:8080")])
 def test_the_host_is_named_with_the_port_where_it_is_no_door(port, named, monkeypatch):
     with answering(PLAIN["length"]) as (real, seen):
-        monkeypatch.setattr(socket, "create_connection", lambda _address, timeout, connect=socket.create_connection: connect(("127.0.0.1", real), timeout))
+        monkeypatch.setattr(health, "_connected", lambda _port, timeout, connect=health._connected: connect(real, timeout))
         health.ask(port, site(8080), 2)
         assert b"\r\nHost: " + named + b"\r\n" in seen[0]
 

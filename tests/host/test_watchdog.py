@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 pytestmark = pytest.mark.slow
 
 from tests.host.bench_host import HostUnderPrefix, missing
-from weft.host import boot, watchdog
+from weft.host import __main__ as engine, beside, boot, watchdog
+from weft.host.layout import Layout
 from weft.rollout import zipapp
 
 
@@ -131,11 +134,73 @@ def test_the_engine_is_started_until_it_has_ended_well(state, tmp_path, monkeypa
     assert not watchdog.wanted(words)
 
 
+@pytest.mark.parametrize("at", ["setsid", "chdir"])
+def test_one_that_does_not_come_about_is_told(monkeypatch, at):
+    def fail(*_words):
+        raise OSError("no")
+    monkeypatch.setattr(os, at, fail)
+    with pytest.raises(OSError, match="did not start"):
+        beside.start(["--watchdog", "shop", "3"], {})
+
+
+class Host(HostUnderPrefix):
+    """With the engine as hosts have it."""
+
+    def argv(self):
+        return [sys.executable, "-I", str(zipapp.build()), "--prefix", str(self.prefix)]
+
+    def watchdogs(self):
+        """Process -> what `ps` calls it, of those that wait here."""
+        found = {}
+        for process in filter(lambda each: each.name.isdigit(), Path("/proc").iterdir()):
+            try:
+                words, name = (process / "cmdline").read_bytes().split(b"\0"), (process / "comm").read_text().strip()
+            except OSError:
+                continue
+            if str(self.prefix).encode() in words and (name == beside.NAME or b"--watchdog" in words):
+                found[process] = name
+        return found
+
+
+def test_one_beside_secrets_is_started_anew(monkeypatch):
+    """Nobody is to have them in memory for longer than the engine that was told them, which answers request after request."""
+    begun = []
+    monkeypatch.setattr(engine, "_packed", lambda: True)
+    monkeypatch.setattr(engine, "_secrets", [])
+    monkeypatch.setattr(beside, "start", lambda words, _environment: begun.append(("itself", words)))
+    monkeypatch.setattr(subprocess, "Popen", lambda argv, **_options: begun.append(("anew", argv[3:])))
+    monkeypatch.setattr(engine, "Machine", lambda *_words: SimpleNamespace(answer=dict))
+    monkeypatch.setattr(sys, "argv", ["/usr/local/sbin/weft-host"])
+    plain = SimpleNamespace(verb="rollback", secrets={}, layout=Layout("shop"))
+    told = SimpleNamespace(verb="stage", secrets={"database": {"password": "hunter2"}}, layout=Layout("shop"))
+    for request, how in ((plain, "itself"), (told, "anew"), (plain, "anew")):
+        monkeypatch.setattr(engine, "read", lambda *_words, request=request: request)
+        engine._answer("/srv/prefix")
+        engine.start_watchdog(request, 3)
+        assert begun.pop() == (how, ["--watchdog", "shop", "3"])
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing() or "-")
+def test_an_engine_becomes_it_and_lets_go_of_all_it_had():
+    host = Host()
+    try:
+        host.ok("setup")
+        assert host.deploy(*host.release("1.0"))[0] == 0
+        assert host.deploy(*host.release("1.1"), confirm=False)[0] == 0
+        (process, name), = host.watchdogs().items()
+        assert name == beside.NAME and os.getsid(int(process.name)) == int(process.name) != os.getsid(0)
+        assert {os.readlink(each) for each in (process / "fd").iterdir()} == {os.devnull} and os.readlink(process / "cwd") == "/"
+        assert host.call("confirm", generation=2)[0] == 0
+        limit = time.monotonic() + 60
+        while host.watchdogs():
+            assert time.monotonic() < limit, "it still waits"
+            time.sleep(0.1)
+    finally:
+        host.close()
+
+
 @pytest.mark.skipif(bool(missing()), reason=missing() or "-")
 def test_a_host_that_nobody_confirms_goes_back_by_it():
-    class Host(HostUnderPrefix):
-        def argv(self):
-            return [sys.executable, "-I", str(zipapp.build()), "--prefix", str(self.prefix)]
     host = Host()
     try:
         host.ok("setup")

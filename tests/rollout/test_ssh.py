@@ -428,6 +428,7 @@ def test_a_server_that_refuses_the_command_is_told(fleet, reach):
     """It says so after the request has been written."""
     key = fleet.place / "ssh" / "host_key"
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(10)
         port = listening.getsockname()[1]
         kind, public, *_ = key.with_name("host_key.pub").read_text().split()
         (fleet.root / "deploy" / "known_hosts").write_text(f"[127.0.0.1]:{port} {kind} {public}\n")
@@ -437,7 +438,7 @@ def test_a_server_that_refuses_the_command_is_told(fleet, reach):
             served.append(paramiko.Transport(listening.accept()[0]))
             served[0].add_server_key(paramiko.Ed25519Key.from_private_key_file(str(key)))
             served[0].start_server(server=NoCommands())
-        server = threading.Thread(target=serve)
+        server = threading.Thread(target=serve, daemon=True)
         server.start()
         _, access = reach(silence=4.0)
         channel = transport.open(Host("web1", "127.0.0.1", port), access)
@@ -446,7 +447,7 @@ def test_a_server_that_refuses_the_command_is_told(fleet, reach):
                 observe(channel)
         finally:
             channel.close()
-            server.join()
+            server.join(10)
             served[0].close()
     assert "before the engine's answer" in caught.value.message and caught.value.hint == "fab status"
 

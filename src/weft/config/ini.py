@@ -6,12 +6,14 @@ A single layer without variants is passed on byte for byte, comments and all.
 
 from __future__ import annotations
 
-import configparser
 import io
 import re
-from typing import Mapping, Sequence
+from typing import TYPE_CHECKING, Mapping, Sequence
 
 from weft.errors import Refused
+
+if TYPE_CHECKING:
+    import configparser  # elsewhere where it is used: most looks at a host render nothing (ADR 21)
 
 _VARIANT = re.compile(r"(.+?)\s*\[([A-Za-z0-9_.-]+)\]")
 
@@ -20,6 +22,7 @@ Sections = Mapping[str, Mapping[str, str]]
 
 def parse(text: str, origin: str) -> configparser.RawConfigParser:
     """Keys keep their case, values are not interpolated. Raises Refused naming the file and line."""
+    import configparser
     parser = configparser.RawConfigParser(strict=True)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
@@ -31,6 +34,7 @@ def parse(text: str, origin: str) -> configparser.RawConfigParser:
 
 def _wrong(error: configparser.Error) -> str:
     """Where and what, without the line itself: it may hold a secret."""
+    import configparser
     if isinstance(error, configparser.MissingSectionHeaderError):
         return f"line {error.lineno} comes before the first [section]"
     if isinstance(error, configparser.DuplicateOptionError):
@@ -85,6 +89,7 @@ def own(parser: configparser.RawConfigParser, section: str) -> Mapping[str, str]
 
 def holds(value: str) -> bool:
     """Whether an ini gives a value back as it was."""
+    import configparser
     written = configparser.RawConfigParser()
     written.read_dict({"section": {"key": value}})
     out = io.StringIO()

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from weft.errors import Interrupted, Refused, UsageError, WeftError
-from weft.host import commands, lock, recover, trial
+from weft.host import beside, commands, lock, recover, trial
 from weft.host.layout import Layout
 from weft.host.machine import Machine
 from weft.host.request import Request, read
@@ -20,6 +20,8 @@ from weft.journal import Journal
 
 IDLE = 600.0
 """Seconds that an engine waits for a request: an operator's machine that is gone sends no end of its input."""
+_secrets: list[str] = []
+"""The verbs of requests that had secrets in them: no process that stays for longer than this one is to have them in its memory."""
 
 
 def say(line: dict[str, Any]) -> None:
@@ -123,6 +125,7 @@ def _program() -> tuple[int, ...]:
 
 def _answer(prefix: str, setting_up: bool = False) -> dict[str, Any]:
     request = read(sys.stdin.buffer, prefix, setting_up)
+    _secrets.extend([request.verb] if request.secrets else [])
     if not prefix and os.geteuid() != 0:
         raise Refused("the engine needs root on a host", "call it through sudo, or give it a --prefix of your own")
     try:
@@ -135,14 +138,21 @@ def _answer(prefix: str, setting_up: bool = False) -> dict[str, Any]:
 
 def engine_argv(prefix: str) -> list[str]:
     """How to start this engine again."""
-    start = [sys.executable, "-IS", os.path.abspath(sys.argv[0])] if os.path.isfile(sys.argv[0]) and not sys.argv[0].endswith(".py") \
-        else [sys.executable, "-m", "weft.host"]
+    start = [sys.executable, "-IS", os.path.abspath(sys.argv[0])] if _packed() else [sys.executable, "-m", "weft.host"]
     return start + (["--prefix", prefix] if prefix else [])
+
+
+def _packed() -> bool:
+    """Whether this is the program that hosts have."""
+    return os.path.isfile(sys.argv[0]) and not sys.argv[0].endswith(".py")
 
 
 def start_watchdog(request: Request, generation: int) -> None:
     """A process of its own that outlives this connection and undoes the generation if nobody confirms it."""
-    subprocess.Popen([*engine_argv(request.layout.prefix), "--watchdog", request.layout.app, str(generation)],
+    start, words = engine_argv(request.layout.prefix), ["--watchdog", request.layout.app, str(generation)]
+    if _packed() and not (_secrets or request.secrets):
+        return beside.start([*start[3:], *words], commands.environment("PYTHONPATH"))
+    subprocess.Popen([*start, *words],
                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                      start_new_session=True, cwd="/", env=commands.environment("PYTHONPATH"))
 

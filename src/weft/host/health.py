@@ -46,7 +46,7 @@ def ask(port: int, site: Site, timeout: float = 10.0) -> Answer:
 def _plain(port: int, host: str, path: str, timeout: float) -> Answer | None:
     """An answer as nearly all are: a status, headers, and a body up to its length or the end. None for any other, which the library reads, whose import
     is a sixth of what a look costs a host (ADR 21)."""
-    with socket.create_connection(("127.0.0.1", port), timeout) as link:
+    with _connected(port, timeout) as link:
         link.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: weft\r\nConnection: close\r\nAccept-Encoding: identity\r\n\r\n".encode("latin-1"))
         with link.makefile("rb") as said:
             status = _STATUS.fullmatch(said.readline(_LINE))
@@ -58,6 +58,18 @@ def _plain(port: int, host: str, path: str, timeout: float) -> Answer | None:
                 return None
             release = headers.get(HEADER.lower().encode(), b"").decode("latin-1")
             return Answer(int(status[1]), release, said.read(min(int(length), _MOST)).decode("utf-8", "replace"))
+
+
+def _connected(port: int, timeout: float) -> socket.socket:
+    """To a door here. `create_connection` would look the address up as a name, and load a codec for that."""
+    link = socket.socket()
+    try:
+        link.settimeout(timeout)
+        link.connect(("127.0.0.1", port))
+        return link
+    except OSError:
+        link.close()
+        raise
 
 
 def _headers(said: BinaryIO) -> dict[bytes, bytes] | None:

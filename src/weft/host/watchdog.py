@@ -24,9 +24,9 @@ def wanted(words: list[str]) -> bool:
     return "--watchdog" in words[-3:-2] and WHOLE not in os.environ
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     """The exit code: 0 once the trial is over."""
-    words = sys.argv[1:]
+    words = sys.argv[1:] if words is None else words
     prefix, app, number = words[1] if words[0] == "--prefix" else "", words[-2], int(words[-1])
     state = f"{prefix}/var/lib/weft/{app}"
     if confirmed(state, number):
