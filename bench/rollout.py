@@ -2,8 +2,9 @@
 
 Real hosts (network namespaces, sshd, Apache with mod_wsgi), one application with a dependency from PyPI, four cells a fleet: the first deploy, a new version with
 the same dependencies, the same deploy again, and the rollback. weft runs as it comes (canary, waves, two seconds' watch in each) and as the others do, in one
-wave without a watch and with root's login (`weft at once`), where weft as it comes logs in as an account of its own and needs sudo. Seconds are those of the command; CPU is the operator's, of the command and what it waited for; bytes are those that
-crossed the hosts' network cables, both ways. After each cell every host is asked what it serves; one that does not serve what it should ends the bench with 1.
+wave without a watch and with root's login (`weft at once`), where weft as it comes logs in as an account of its own and needs sudo. Seconds are those of the command, the median
+of five for the same deploy again and the rollback where they take less than 10; CPU is the operator's, of the command and what it waited for; bytes are those that crossed
+the hosts' network cables, both ways. After each run every host is asked what it serves; one that does not serve what it should ends the bench with 1.
 
 The small fleets come first. A tool is left out of a fleet that it would not end with before `--minutes` are over, by what it took for a smaller one, and the
 table says so; the whole matrix takes about two hours on two cores. A tool that fails is named, and the bench ends with 1. Each cell is told when it is known,
@@ -39,6 +40,8 @@ VERSIONS = {"first": "0.1.0", "new": "0.2.0", "again": "0.2.0", "rollback": "0.1
 ENTRY = "import os\nos.environ['WEFT_SETTINGS'] = '/srv/app/current/app.ini'\nfrom hello.app import application\n"
 LIMIT = 900
 """Seconds for one command."""
+QUICK, TIMES = 10.0, 5
+"""Seconds below which the same deploy again and the rollback are run so many times, for their median."""
 BASE = "weft at once"
 
 
@@ -113,10 +116,14 @@ def by_weft(fleet, home, place, one_wave):
         config = made.project / "deploy/production.toml"
         config.write_text(config.read_text().replace("[rollout]\n", '[rollout]\nwaves = ["100%"]\n').replace('user = "deploy"', 'user = "root"'))
     made.prepare()
+
+    def run(cell, version):
+        words = ["rollback", "--to", version, *(["--fast"] if one_wave else [])] if cell == "rollback" else ["deploy", "--version", version]
+        figures = measured(fleet, [tool("fab"), *words], made.project, made.env)
+        settled(made, version)
+        return figures
     for cell in CELLS:
-        words = ["rollback", *(["--fast"] if one_wave else [])] if cell == "rollback" else ["deploy", "--version", VERSIONS[cell]]
-        yield cell, measured(fleet, [tool("fab"), *words], made.project, made.env)
-        settled(made, VERSIONS[cell])
+        yield cell, median(run, cell)
 
 
 def by_peer(kind, fleet, home, place, tools):
@@ -134,9 +141,21 @@ def by_peer(kind, fleet, home, place, tools):
         host.run(["sh", "-c", f"apachectl stop; rm -rf {ROOT}; mkdir -p {ROOT}/releases; cat > /etc/apache2/sites-available/app.conf; a2ensite -q app; "
                   "a2dissite -q 000-default; apachectl start"], input=SITE)
     peer = kind(work, fleet, tools)
+
+    def run(cell, version):
+        figures = measured(fleet, peer.command(cell, version), work, made.env)
+        settled(made, version)
+        return figures
     for cell in CELLS:
-        yield cell, measured(fleet, peer.command(cell, VERSIONS[cell]), work, made.env)
-        settled(made, VERSIONS[cell])
+        yield cell, median(run, cell)
+
+
+def median(run, cell):
+    """Of five runs where the first is quick and the cell can be had again; a rollback goes to and fro. A shared machine's speed wanders by a tenth."""
+    seen = [run(cell, VERSIONS[cell])]
+    while cell in ("again", "rollback") and seen[0]["seconds"] < QUICK and len(seen) < TIMES:
+        seen.append(run(cell, VERSIONS["again"] if cell == "again" or len(seen) % 2 else VERSIONS["rollback"]))
+    return sorted(seen, key=lambda each: each["seconds"])[len(seen) // 2]
 
 
 def installed():
