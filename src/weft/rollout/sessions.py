@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -54,7 +55,8 @@ class Sessions:
 
         def end() -> None:
             silent.set()
-            channel.close()
+            with contextlib.suppress(OSError, EOFError):  # a connection that has ended meanwhile says so to whoever waits
+                channel.close()
         late = threading.Timer(self._timeout, end)
         late.daemon = True
         late.start()
