@@ -15,6 +15,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 from tests.host.bench_host import HostUnderPrefix, missing
+from weft.errors import Refused
 from weft.host import __main__ as engine, beside, boot, watchdog
 from weft.host.layout import Layout
 from weft.rollout import zipapp
@@ -141,6 +142,17 @@ def test_one_that_does_not_come_about_is_told(monkeypatch, at):
     monkeypatch.setattr(os, at, fail)
     with pytest.raises(OSError, match="did not start"):
         beside.start(["--watchdog", "shop", "3"], {})
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_host_that_takes_no_more_processes_refuses_the_switch(monkeypatch, packed):
+    def full(*_words, **_options):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    monkeypatch.setattr(engine, "_packed", lambda: packed)
+    monkeypatch.setattr(os if packed else subprocess, "fork" if packed else "Popen", full)
+    with pytest.raises(Refused, match="could not be started: .*Resource temporarily unavailable") as caught:
+        engine.start_watchdog(SimpleNamespace(secrets={}, layout=Layout("shop")), 3)
+    assert caught.value.effect == "nothing was switched"
 
 
 class Host(HostUnderPrefix):

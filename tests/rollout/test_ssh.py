@@ -453,7 +453,7 @@ def test_a_server_that_refuses_the_command_is_told(fleet, reach):
 
 
 @pytest.mark.skipif(not ROOT, reason="needs root, who needs no sudo")
-def test_root_needs_no_sudo(fleet, reach, tmp_path, monkeypatch):
+def test_root_needs_no_sudo(fleet, reach, monkeypatch):
     """Its host may have none."""
     channel = transport.open(*reach(command=f"sudo -n {fleet.command}"))
     started = []

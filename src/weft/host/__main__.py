@@ -150,11 +150,15 @@ def _packed() -> bool:
 def start_watchdog(request: Request, generation: int) -> None:
     """A process of its own that outlives this connection and undoes the generation if nobody confirms it."""
     start, words = engine_argv(request.layout.prefix), ["--watchdog", request.layout.app, str(generation)]
-    if _packed() and not (_secrets or request.secrets):
-        return beside.start([*start[3:], *words], commands.environment("PYTHONPATH"))
-    subprocess.Popen([*start, *words],
-                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                     start_new_session=True, cwd="/", env=commands.environment("PYTHONPATH"))
+    environment = commands.environment("PYTHONPATH")
+    try:
+        if _packed() and not (_secrets or request.secrets):
+            return beside.start([*start[3:], *words], environment)
+        subprocess.Popen([*start, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                         start_new_session=True, cwd="/", env=environment)
+    except OSError as error:
+        raise Refused(f"the process that goes back if nobody confirms could not be started: {error}",
+                      "see what runs on this host (ps) and how many processes it may have; then run the same command again", "nothing was switched") from error
 
 
 def watch_over(layout: Layout, generation: int) -> dict[str, Any]:
