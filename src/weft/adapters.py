@@ -9,9 +9,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from typing import Any
 
 from weft.errors import Refused
+from weft.typing import Any
 
 GROUP = "weft.servers"
 SHARED = frozenset({"apache", "before", "entry", "passenger_entry", "tls"})

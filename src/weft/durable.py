@@ -6,13 +6,13 @@ directory. An error of fsync is raised and never retried: after it the kernel ma
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
 import stat
 from pathlib import Path
-from typing import Any
+
+from weft.typing import Any
 
 
 def fsync_dir(path: Path) -> None:
@@ -31,7 +31,8 @@ def temp_name(path: Path) -> Path:
 
 def leftovers(path: Path) -> list[Path]:
     """Temporary siblings that a crash left of writes to `path`; nobody else's."""
-    return [p for p in path.parent.glob(f".weft-tmp-{glob.escape(path.name)}.*") if not p.is_dir() or p.is_symlink()] if path.parent.is_dir() else []
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    return [p for p in beside if p.name.startswith(f".weft-tmp-{path.name}.") and (not p.is_dir() or p.is_symlink())]
 
 
 def write(path: Path, content: bytes | str, mode: int = 0o644, owner: tuple[int, int] | None = None, sync: bool = True) -> None:

@@ -6,7 +6,7 @@ is written from this table.
 
 from __future__ import annotations
 
-from typing import Any
+from weft.typing import Any
 
 
 class WeftError(Exception):

@@ -11,12 +11,12 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, Collection, Mapping
 
 from weft import durable
 from weft.errors import Refused, UsageError
 from weft.record import asdict, field, record
 from weft.signing import INDEX, RELEASE, Signed, Signers, verify
+from weft.typing import Any, Collection, Mapping
 from weft.values import Version, app_name
 
 MARKS = ("yanked", "bad")

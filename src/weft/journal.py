@@ -8,10 +8,10 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any, Callable
 
 from weft.durable import fsync_dir
 from weft.plan import canonical
+from weft.typing import Any, Callable
 
 
 class Journal:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
 from weft.record import asdict, field, record
+from weft.typing import Any
 
 
 @record(frozen=True)

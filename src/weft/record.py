@@ -7,9 +7,11 @@ a record is a dataclass: `dataclasses.replace`, `asdict` and `fields` take it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from weft.typing import TYPE_CHECKING, Any, Callable
 
-_T = TypeVar("_T")
+if TYPE_CHECKING:
+    from typing import TypeVar
+    _T = TypeVar("_T")
 _PLAIN = (str, int, float, bool, type(None), bytes)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from typing import Any, Iterable
 
 from weft.errors import WeftError
+from weft.typing import Any, Iterable
 
 SHOWN = "***"
 PLAIN = 6

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
-from typing import Sequence
 
 from weft.errors import Refused
 from weft.record import record
+from weft.typing import TYPE_CHECKING, Sequence
+
+if TYPE_CHECKING:
+    import subprocess  # where it is used: most looks at a host check no signature (ADR 23)
 
 RELEASE, INDEX = "weft-release@v1", "weft-index@v1"
 LARGEST = 16 << 10
@@ -123,6 +125,7 @@ def _untrusted(what: str, why: str, hint: str) -> Refused:
 
 def _run(words: Sequence[str], payload: bytes, more: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """ssh-keygen -Y, without a terminal, so that it asks nobody."""
+    import subprocess
     environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC", **(more or {})}
     try:
         done = subprocess.run(["ssh-keygen", "-Y", *words], input=payload, capture_output=True, timeout=60, check=False,

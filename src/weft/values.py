@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any, Mapping
 
 from weft.errors import Refused, UsageError
 from weft.plan import canonical
 from weft.record import asdict, field, record, replace
+from weft.typing import Any, Mapping
 
 _NUMBER = r"(?:0|[1-9][0-9]*)"
 _LOCAL = rf"(?:{_NUMBER}|[0-9]*[a-z][a-z0-9]*)"

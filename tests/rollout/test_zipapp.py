@@ -47,7 +47,7 @@ def test_its_start_loads_nothing_that_costs_more_than_it_does(tmp_path, monkeypa
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     done = subprocess.run([sys.executable, "-IS", "-X", "importtime", zipapp.build(), "--prefix", str(tmp_path / "host")], input=b'{"protocol": 99}\n', capture_output=True, check=False)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
-    assert {"weft.host.machine", "json"} <= loaded and not loaded & {"dataclasses", "inspect", "http.client", "site", "argparse", "tempfile"}
+    assert {"weft.host.machine", "json"} <= loaded and not loaded & {"dataclasses", "inspect", "http.client", "site", "argparse", "tempfile", "typing", "subprocess", "shutil"}
     assert zipapp.build().read_bytes().startswith(b"#!/usr/bin/python3 -IS\n")
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING, Mapping, Sequence
 
 from weft.errors import Refused
+from weft.typing import TYPE_CHECKING, Mapping, Sequence
 
 if TYPE_CHECKING:
     import configparser  # elsewhere where it is used: most looks at a host render nothing (ADR 21)

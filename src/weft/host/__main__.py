@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
-from typing import Any
 
 from weft.errors import Interrupted, Refused, UsageError, WeftError
-from weft.host import beside, commands, lock, recover, trial
+from weft.host import commands, lock, recover, trial
 from weft.host.layout import Layout
 from weft.host.machine import Machine
 from weft.host.request import Request, read
 from weft.journal import Journal
+from weft.typing import Any
 
 
 IDLE = 600.0
@@ -97,11 +96,20 @@ def _serve(prefix: str, setting_up: bool) -> dict[str, Any]:
     program = _program()
     _asked()
     while True:
-        say({"result": _answer(prefix), "more": True})
+        answer = _answer(prefix)
+        say({"result": answer, "more": True})
+        if answer.get("plan"):
+            _prepare()
         if not _asked():
             sys.exit(0)
         if _program() != program:  # what it would import from now on is another engine's
             raise Refused("this host's engine was replaced after the last request", "run the same command again")
+
+
+def _prepare() -> None:
+    """Load what carries out a plan, while the operator's machine makes up its mind. A look without one ends without it."""
+    from weft import apply  # noqa: F401
+    from weft.host import goback, settings, stage, switch  # noqa: F401
 
 
 def _asked() -> bool:
@@ -153,7 +161,9 @@ def start_watchdog(request: Request, generation: int) -> None:
     environment = commands.environment("PYTHONPATH")
     try:
         if _packed() and not (_secrets or request.secrets):
+            from weft.host import beside
             return beside.start([*start[3:], *words], environment)
+        import subprocess
         subprocess.Popen([*start, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                          start_new_session=True, cwd="/", env=environment)
     except OSError as error:

@@ -6,7 +6,6 @@ import os
 import pwd
 import stat
 from pathlib import Path
-from typing import Iterator
 
 from weft.durable import read_json, sha256
 from weft.host import fingerprint, sealing
@@ -15,6 +14,7 @@ from weft.host.layout import Layout, seal
 from weft.host.observe import changed_files, names
 from weft.servers import Site, find
 from weft.servers.before import RELEASE as BEFORE
+from weft.typing import Iterator
 
 ENGINE = Path("/usr/local/sbin/weft-host")
 NOTE = Path("/etc/weft/engine.sha256")

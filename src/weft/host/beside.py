@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from typing import Mapping, NoReturn
 
 from weft.host import watchdog
+from weft.typing import Mapping, NoReturn
 
 NAME = "weft-watchdog"
 """What `ps` calls it; its words are those of the engine that it was."""

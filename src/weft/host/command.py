@@ -9,13 +9,13 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Callable
 
 from weft.errors import Interrupted, Refused
 from weft.host import commands, launch, secrets
 from weft.host.layout import Layout
 from weft.host.logs import gone
 from weft.host.observe import read_json
+from weft.typing import Any, Callable
 
 LATE = 124
 """The exit code of a command whose time was up, as timeout(1) has it."""

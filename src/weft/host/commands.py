@@ -6,14 +6,15 @@ import errno
 import functools
 import os
 import pwd
-import shutil
 import signal
-import subprocess
-from typing import Mapping, Sequence
 
 from weft.errors import Refused, WeftError
 from weft.host import orphans
 from weft.host.layout import Layout
+from weft.typing import TYPE_CHECKING, Mapping, Sequence
+
+if TYPE_CHECKING:
+    import subprocess  # elsewhere where it is used: most looks at a host run nothing (ADR 23)
 
 INSTALLER = "weft-install"
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
@@ -41,8 +42,7 @@ def ids(layout: Layout, account: str) -> tuple[int, int]:
 @functools.lru_cache(maxsize=None)
 def may_cut_network() -> bool:
     """Whether this machine lets us start a process without a network; some containers do not."""
-    done = subprocess.run(["unshare", "--net", "--", "true"], capture_output=True, check=False, env=_ENVIRONMENT)
-    return done.returncode == 0
+    return _succeeds("unshare", "--net")
 
 
 ALONE = ("unshare", "--net", "--pid", "--fork", "--kill-child")
@@ -51,7 +51,7 @@ ALONE = ("unshare", "--net", "--pid", "--fork", "--kill-child")
 
 @functools.lru_cache(maxsize=None)
 def may_be_alone() -> bool:
-    return subprocess.run([*ALONE, "--", "true"], capture_output=True, check=False, env=_ENVIRONMENT).returncode == 0
+    return _succeeds(*ALONE)
 
 
 DIE = ("setpriv", "--pdeathsig", "KILL")
@@ -61,7 +61,13 @@ DIE = ("setpriv", "--pdeathsig", "KILL")
 @functools.lru_cache(maxsize=None)
 def may_die_with_us() -> bool:
     """Whether there is a setpriv that does that; as root there must be one."""
-    return subprocess.run([*DIE, "--", "true"], capture_output=True, check=False, env=_ENVIRONMENT).returncode == 0 if shutil.which(DIE[0]) else False
+    import shutil
+    return _succeeds(*DIE) if shutil.which(DIE[0]) else False
+
+
+def _succeeds(*words: str) -> bool:
+    import subprocess
+    return subprocess.run([*words, "--", "true"], capture_output=True, check=False, env=_ENVIRONMENT).returncode == 0
 
 
 def _as_account(argv: Sequence[str], layout: Layout, account: str, network: bool) -> list[str]:
@@ -86,6 +92,7 @@ def run(argv: Sequence[str], what: str, layout: Layout, account: str = "", timeo
     """Its output. account: "" stays who we are. timeout in seconds. Raises CommandFailed with its last lines.
 
     It gets a session of its own, and whatever is left of that is killed at the end: an orphan must not go on writing."""
+    import subprocess
     try:
         process = subprocess.Popen(_as_account(argv, layout, account, network), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    cwd=cwd, env={**_ENVIRONMENT, **(environment or {}), **(orphans.mark(layout) if account else {})}, start_new_session=True)

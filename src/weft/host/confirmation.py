@@ -4,12 +4,12 @@ fleet's lock is alive (ADR 18)."""
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from weft.errors import FailedUndone, OutcomeUnknown, Refused, WeftError
 from weft.host import health, trial
 from weft.host.prune import prune
 from weft.host.state import HostState
+from weft.typing import Any
 
 
 def answer(machine: Any) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Sequence
 
 from weft.errors import Refused
 from weft.host.state import Fault, HostState
 from weft.plan import Plan, Step
 from weft.servers.before import RELEASE as BEFORE
+from weft.typing import Iterator, Sequence
 from weft.values import Artifact, Generation, Release
 
 # Room that stays free after a deploy, in bytes: an unpacked wheel takes about four times its size with byte code.

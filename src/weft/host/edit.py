@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from weft import durable
 from weft.config import ini
 from weft.host.commands import ids
 from weft.host.layout import Layout
 from weft.host.machine import Machine
+from weft.typing import Any
 
 
 def keep(here: Machine) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 from weft import durable
 from weft.errors import NeedsHands, Refused
 from weft.host import health, setup, undeploy
 from weft.record import replace
 from weft.servers import Site, find
+from weft.typing import Any
 
 
 def answer(machine: Any) -> dict[str, Any]:

@@ -12,12 +12,12 @@ import json
 import re
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional, Tuple
 
 from weft import durable
 from weft.errors import Refused
 from weft.host import boot
 from weft.record import record
+from weft.typing import Any, Callable, Iterator
 from weft.values import when
 
 STALE = 60.0
@@ -42,7 +42,7 @@ class Ask:
     why: str = ""
     env: str = ""
     act: str = "take"
-    after: Optional[Tuple[int, str]] = None
+    after: tuple[int, str] | None = None
 
 
 @record(frozen=True)
@@ -59,7 +59,7 @@ class Record:
     freeze: bool = False
     released: bool = False
     age: float = 0.0
-    earlier: Tuple[Tuple[int, str], ...] = ()
+    earlier: tuple[tuple[int, str], ...] = ()
     pause: str = ""
 
     def live(self, stale: float = STALE) -> bool:

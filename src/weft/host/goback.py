@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
 
 from weft import durable
 from weft.errors import Refused, WeftError
-from weft.host import decide, fingerprint, kept, secrets, settings as effective, trust, wayback
+from weft.host import decide, fingerprint, kept, secrets, trust, wayback
 from weft.host.layout import Layout
 from weft.host.state import Fault, HostState
 from weft.host.work import Work
 from weft.plan import Plan
+from weft.typing import Any, Sequence
 from weft.values import Generation, Release
 
 
@@ -63,6 +63,7 @@ def _kept(machine: Any, state: HostState, found: wayback.Way) -> tuple[Release, 
 
 
 def _whole(machine: Any, state: HostState, found: wayback.Way, release: Release) -> Plan:
+    from weft.host import settings as effective
     first = _install(machine, state, found, release, effective.render(machine, release, secrets.KEPT))
     generation = found.generation or Generation(decide.next_number(state), release.id, str(release.version), "", "staged")
     second = decide.activate(state, generation)
@@ -80,6 +81,7 @@ def bring(machine: Any, state: HostState) -> tuple[HostState, Generation]:
         raise wayback.not_here(state, found)
     if found.source != wayback.CACHE:
         return state, _generation(found)
+    from weft.host import settings as effective
     release, faults = _kept(machine, state, found)
     machine.refuse(faults)
     machine.work.release, machine.work.settings = release, effective.render(machine, release, secrets.KEPT)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import socket
 import time
-from typing import BinaryIO, Callable
 
 from weft.record import record
 from weft.servers import Health, Site, before
+from weft.typing import BinaryIO, Callable
 
 HEADER = "X-Weft-Release"
 _MOST, _LINE = 1 << 20, 1 << 16

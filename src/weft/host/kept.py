@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 from weft import durable
 from weft.durable import read_json
@@ -17,7 +16,8 @@ from weft.host.layout import Layout
 from weft.host.observe import names
 from weft.host.state import Kept
 from weft.host.trust import Proof
-from weft.values import Generation, Release
+from weft.typing import Any
+from weft.values import Artifact, Generation, Release
 
 
 def folder(layout: Layout) -> Path:
@@ -62,6 +62,15 @@ def load(layout: Layout, release: str) -> tuple[Release, Proof]:
     except (KeyError, ValueError, WeftError):
         pass
     raise Refused(f"the host's own copy of the manifest of {release} cannot be read", "deploy that version from the store")
+
+
+def cached(layout: Layout, artifact: Artifact) -> Path:
+    """Its verified bytes. They are hashed again: what is installed is what the manifest says, at every time."""
+    path = layout.cache / artifact.sha256
+    if not path.is_file() or durable.sha256(path) != artifact.sha256:
+        path.unlink(missing_ok=True)
+        raise Refused(f"{artifact.name} in the host's cache was damaged; it has been dropped", "run the same command again")
+    return path
 
 
 def listing(layout: Layout) -> tuple[Kept, ...]:

@@ -7,7 +7,8 @@ of a process of root's. Standard library of whatever Python the release has; ser
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Sequence
+
+from weft.typing import Sequence
 
 _PROGRAM = """
 import configparser, os, re, sys, json

@@ -7,7 +7,6 @@ import os
 import pwd
 import socket
 from dataclasses import dataclass, replace
-from typing import Any, Callable
 
 from weft.errors import FailedUndone, Interrupted, OutcomeUnknown, Refused
 from weft.host import PROTOCOL, edit, kept, migrate, recover as recovery, report, secrets, trial, unsafe
@@ -19,6 +18,7 @@ from weft.host.screen import Screen
 from weft.host.source import Source
 from weft.host.state import HostState
 from weft.journal import Journal
+from weft.typing import Any, Callable
 from weft.values import Version, app_name
 
 FROM = {"slot": "the other slot, still warm", "installed": "what is installed", "cache": "this host's cache"}

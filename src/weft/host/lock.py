@@ -14,10 +14,10 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterator
 
 from weft.errors import Refused
 from weft.host import trial
+from weft.typing import Any, Callable, Iterator
 from weft.values import when
 from weft.host.layout import Layout
 from weft.host.observe import names

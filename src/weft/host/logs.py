@@ -10,7 +10,6 @@ import stat
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from weft.errors import Refused
 from weft.host import processes, secrets, traffic
@@ -18,6 +17,7 @@ from weft.host.commands import ids
 from weft.host.layout import Layout
 from weft.host.observe import account_exists, names
 from weft.servers import SLOTS, Site, find
+from weft.typing import Any
 
 TAIL = 1 << 20
 """Bytes of the end of each file that are looked at."""

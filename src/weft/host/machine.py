@@ -8,13 +8,11 @@ import importlib
 import json
 import os
 import time
-from typing import Any, Callable, Iterator
 
 from weft import durable
-from weft.apply import Tell, run
 from weft.durable import read_json
 from weft.errors import NeedsHands, OutcomeUnknown, Refused
-from weft.host import decide, fingerprint, fleetlock, goback, health, kept, lock, migrate, recover, room, secrets, settings, stage, switch, trial, trust, window
+from weft.host import decide, fingerprint, fleetlock, health, kept, lock, migrate, recover, room, secrets, trial, trust, window
 from weft.host.observe import host_faults, observe
 from weft.host.request import ELSEWHERE, Request
 from weft.host.state import Fault, HostState
@@ -23,7 +21,11 @@ from weft.journal import Journal
 from weft.plan import Plan
 from weft.record import replace
 from weft.servers import before, find
+from weft.typing import TYPE_CHECKING, Any, Callable, Iterator
 from weft.values import Generation, Release
+
+if TYPE_CHECKING:
+    from weft.apply import Tell
 
 
 class Machine:
@@ -82,6 +84,7 @@ class Machine:
         plan: Plan | None = None
         way: dict[str, Any] = {}
         if self.request.rollback is not None and not faults and not decide.there_already(state, self.request.rollback):
+            from weft.host import goback
             way = goback.seen(self, state)
             plan, faults = way["plan"], way["faults"]
         elif release:
@@ -117,6 +120,7 @@ class Machine:
         """Stage and activation in one, as they will run; None: nothing to do."""
         digest = ""
         if release.id in state.sealed:
+            from weft.host import settings
             digest = fingerprint.digest(self.layout, settings.render(self, release))
             if decide.nothing_to_do(state, release, digest):
                 return None
@@ -190,6 +194,7 @@ class Machine:
                 state = self.state()
             self.refuse(self.room_faults(state, release))
             kept.keep(self.layout, release, request.proof)
+            from weft.host import settings
             self.work.settings = settings.render(self, release)
             plan = decide.stage(state, release, fingerprint.digest(self.layout, self.work.settings, make=True), request.by)
             self.apply(plan)
@@ -203,6 +208,8 @@ class Machine:
                           f"nothing changed; {self.served()}")
 
     def apply(self, plan: Plan) -> dict[str, Any]:
+        from weft.apply import run
+        from weft.host import goback, stage, switch
         work = self.work
         actions = {"fetch": stage.Fetch(work), "cached": goback.Cached(work), "tools": stage.Tools(work), "layer": stage.Layer(work),
                    "release": stage.InstallRelease(work), "generation": stage.MakeGeneration(work),
@@ -226,6 +233,7 @@ class Machine:
             state = self.state()
             decide.stale(state, self.request.base)
             self.on_trial(state)  # before anything is installed
+            from weft.host import goback
             return self._switch(*goback.bring(self, state))
 
     def on_trial(self, state: HostState) -> None:

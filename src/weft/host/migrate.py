@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from typing import Any, Sequence
 
 from weft import durable
 from weft.errors import FailedUndone, Refused
@@ -19,6 +18,7 @@ from weft.host.layout import Layout
 from weft.host.state import HostState
 from weft.journal import Journal
 from weft.plan import canonical
+from weft.typing import Any, Sequence
 from weft.values import Generation
 
 FILE = "migrations.json"

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Collection
 
 from weft.errors import Refused, UsageError
 from weft.host.stage import receive
 from weft.host.source import Source
 from weft.servers import Site
+from weft.typing import Collection
 from weft.values import Release
 
 

@@ -6,8 +6,6 @@ import contextlib
 import os
 import pwd
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -30,7 +28,7 @@ def observe(layout: Layout, site: Site) -> HostState:
     state = HostState(
         app=layout.app, host=os.uname().nodename, engine=__version__, set_up=set_up, live=live, slot=slot, slots=slots,
         answers=health.ask(site.port, site, 5).to_json() if set_up else {"status": 0, "error": "not set up"},
-        generations=generations, drift=(), adopted=site.before.source if site.before else "", disk_free=shutil.disk_usage(place(layout)).free, files_free=room.files_free(place(layout)),
+        generations=generations, drift=(), adopted=site.before.source if site.before else "", disk_free=room.bytes_free(place(layout)), files_free=room.files_free(place(layout)),
         # Before set-up nobody with the right to has said which Python that is: root does not run it.
         python=python_version(site.python) if set_up else "",
         cached=frozenset(names(layout.cache)), sealed=frozenset(n for n in names(layout.root / "releases")
@@ -77,6 +75,7 @@ def python_version(python: str) -> str:
     """Such as "3.11"; "" where there is no such Python."""
     if os.path.realpath(python) == os.path.realpath(sys.executable):
         return f"{sys.version_info[0]}.{sys.version_info[1]}"
+    import subprocess
     try:
         done = subprocess.run([python, "-I", "-S", "-V"], capture_output=True, text=True, timeout=20, check=False, env=commands.environment())
     except (OSError, subprocess.TimeoutExpired):

@@ -8,10 +8,10 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Iterable
 
 from weft.host.layout import Layout
 from weft.record import record
+from weft.typing import Iterable
 
 
 _DEPTH = 3

@@ -1,4 +1,4 @@
-"""The engine's own file on a host: the zipapp that came, with its byte code beside the sources, which halves the time that it takes to start.
+"""The engine's own file on a host: the zipapp that came, with its byte code beside the sources, a third of the time that it takes to start without.
 
 Python takes byte code of its own version only, and the sources where there is none: a host that gets another Python loses nothing but that.
 """
@@ -9,24 +9,47 @@ import hashlib
 import importlib._bootstrap_external as bootstrap
 import importlib.util
 import io
+import marshal
 import zipfile
 from pathlib import Path
+
+from weft.host.start import CODE
+from weft.typing import Any, Iterator
 
 
 def compiled(payload: bytes, place: Path) -> bytes:
     """The zipapp with byte code of this Python. place: where it will lie, for tracebacks."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(payload)) as came, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as packed:
-        start = min(entry.header_offset for entry in came.infolist())
-        for entry in came.infolist():
-            source = came.read(entry)
-            packed.writestr(entry, source)
-            if entry.filename.endswith(".py"):
-                code = compile(source, f"{place}/{entry.filename}", "exec", dont_inherit=True, optimize=0)
-                both = zipfile.ZipInfo(f"{entry.filename}c", entry.date_time)
-                both.external_attr, both.create_system = entry.external_attr, entry.create_system
-                packed.writestr(both, bootstrap._code_to_hash_pyc(code, importlib.util.source_hash(source), False))
-    return payload[:start] + out.getvalue()
+        entries = {entry.filename: came.read(entry) for entry in came.infolist()}
+        for name, source in entries.items():
+            packed.writestr(_entry(name), source)
+        start = entries["__main__.py"]
+        packed.writestr(_entry("__main__.pyc"), bootstrap._code_to_hash_pyc(_code(start, f"{place}/__main__.py"), importlib.util.source_hash(start), False))
+        packed.writestr(_entry(CODE), importlib.util.MAGIC_NUMBER + marshal.dumps(dict(_table(entries, place))))
+        shebang = payload[:min(entry.header_offset for entry in came.infolist())]
+    return shebang + out.getvalue()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """Its file in an archive: a time that never changes, readable by all."""
+    made = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    made.external_attr, made.create_system = 0o644 << 16, 3
+    return made
+
+
+def _code(source: bytes, place: str) -> Any:
+    return compile(source, place, "exec", dont_inherit=True, optimize=0)
+
+
+def _table(entries: dict[str, bytes], place: Path) -> Iterator[tuple[str, tuple[str, str, bytes, bytes]]]:
+    """By the name of each of weft's modules what `weft.host.start` takes it from."""
+    for path, source in entries.items():
+        if not path.startswith("weft/") or not path.endswith(".py"):
+            continue
+        name, file = path[:-3].replace("/", "."), f"{place}/{path}"
+        package = name.endswith(".__init__")
+        yield name[:-len(".__init__")] if package else name, (file, file[:-len("/__init__.py")] if package else "", source, marshal.dumps(_code(source, file)))
 
 
 def note(installed: bytes, payload: bytes) -> str:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from weft import durable
 from weft.durable import read_json
@@ -16,6 +15,7 @@ from weft.host.observe import names, read_generations
 from weft.host.work import remove
 from weft.journal import Journal
 from weft.servers import PLACES
+from weft.typing import Any
 from weft.values import app_name
 
 PATIENCE = 20.0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Collection, Mapping, Sequence
 
 from weft.host import wayback
 from weft.host.state import HostState
 from weft.servers.before import RELEASE as BEFORE
+from weft.typing import Any, Collection, Mapping, Sequence
 from weft.values import Generation, when
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, BinaryIO
 
 from weft.errors import Refused, UsageError
 from weft.host import PROTOCOL, adopt, fleetlock, recover, secrets, trust, window
 from weft.host.layout import Layout
 from weft.record import field, record
 from weft.servers import Site, parse_site
+from weft.typing import Any, BinaryIO
 from weft.values import Release, Version, app_name
 
 MOST = 4 << 20

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Iterable
+
+from weft.typing import Iterable
 
 _BLOCK = 4096
 _BESIDE = 100
@@ -33,6 +34,12 @@ def _listed(path: Path) -> list[tuple[str, int]]:
         return []
     folders = {os.path.dirname(name) for name, _length in found}
     return found + [(folder + each, 0) for folder in folders for each in ("/", "/__pycache__/")]
+
+
+def bytes_free(place: Path) -> int:
+    """Of the disk there, for who is not root."""
+    said = os.statvfs(place)
+    return said.f_bavail * said.f_frsize
 
 
 def files_free(place: Path) -> int:

@@ -7,9 +7,9 @@ import os
 import select
 import sys
 import time
-from typing import Any, Iterable
 
 from weft.errors import WeftError
+from weft.typing import Any, Iterable
 
 
 class Screen:

@@ -7,10 +7,10 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 from weft import durable
 from weft.host.layout import seal
+from weft.typing import Any
 
 LIST = "FILES.json"
 

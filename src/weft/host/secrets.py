@@ -6,9 +6,7 @@ import functools
 import os
 import stat
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping
 
-from weft.config import ini
 from weft.durable import read_json
 from weft.errors import Refused, WeftError
 from weft.host.layout import Layout
@@ -16,6 +14,7 @@ from weft.host.observe import slot_generation
 from weft.host.state import Fault
 from weft.secret import Hidden, Secret
 from weft.servers import Site, valid_sections
+from weft.typing import Any, Callable, Iterator, Mapping
 
 KEPT = "kept"
 """In the place of secrets: those of the generation that is served, for who has no others."""
@@ -80,6 +79,7 @@ def _read(layout: Layout, path: str, name: str) -> Secret:
         text = payload.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
         text = ""
+    from weft.config import ini
     if not text or len(payload) > MOST or not ini.holds(text):
         raise Refused(f"{said} holds nothing that an ini can hold", "put one text into it, UTF-8, 64 KiB at the most, without empty space around it")
     return Secret(text)
@@ -99,6 +99,7 @@ def _of(layout: Layout, number: int) -> Given:
     text = _text(layout.sealed_settings(number)) if names else ""
     if not text:
         return {}
+    from weft.config import ini
     parser, found = ini.parse(text, f"the settings of generation {number}"), {}
     for section, key in names:
         if parser.has_option(section, key):
@@ -146,6 +147,7 @@ def cleaner(layout: Layout, site: Site, given: Given | str) -> Callable[[BaseExc
 
 def _add_drop_in(found: Hidden, path: Path) -> None:
     """Its longer values: what is as short as "true" or "8080" is no secret, and stands in many a text."""
+    from weft.config import ini
     try:
         parser = ini.parse(_text(path), str(path))
     except WeftError:

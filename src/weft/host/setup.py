@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Sequence
 
 from weft import durable
 from weft.errors import Refused
@@ -25,6 +24,7 @@ from weft.host.observe import account_exists, python_version
 from weft.host.stage import make_venv, write_generation
 from weft.host.work import Work, empty_folder, give, remove, seize
 from weft.servers import SLOTS, before, find
+from weft.typing import Sequence
 from weft.values import Generation
 
 _KEY = re.compile(r"(ssh-[a-z0-9-]+|ecdsa-[a-z0-9-]+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+( [^\n\r]*)?", re.ASCII)

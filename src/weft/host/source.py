@@ -11,11 +11,11 @@ import os
 import stat
 import urllib.error
 import urllib.request
-from typing import Any, BinaryIO, Collection, Iterator, Sequence
 from urllib.parse import urljoin, urlsplit
 
 from weft.errors import Refused, UsageError
 from weft.index import Sealed
+from weft.typing import Any, BinaryIO, Collection, Iterator, Sequence
 from weft.values import Artifact, Release, Version
 
 MANIFEST, SIGNATURE, INDEX = "manifest.json", "manifest.json.sig", "index.json"

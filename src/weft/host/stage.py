@@ -8,14 +8,15 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import Any, Iterator, Sequence
 
 from weft import durable
 from weft.errors import FailedUndone, Refused
 from weft.host import sealing
 from weft.host.commands import CommandFailed, application_frames, ids, run
+from weft.host.kept import cached
 from weft.host.layout import Layout, seal
 from weft.host.work import Work, empty_folder, give, put, remove, seize
+from weft.typing import Any, Iterator, Sequence
 from weft.values import Artifact, Release
 
 
@@ -82,15 +83,6 @@ def patient() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-def cached(layout: Layout, artifact: Artifact) -> Path:
-    """Its verified bytes. They are hashed again: what is installed is what the manifest says, at every time."""
-    path = layout.cache / artifact.sha256
-    if not path.is_file() or durable.sha256(path) != artifact.sha256:
-        path.unlink(missing_ok=True)
-        raise Refused(f"{artifact.name} in the host's cache was damaged; it has been dropped", "run the same command again")
-    return path
 
 
 def installer(work: Work) -> tuple[Artifact, Path]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
 
 from weft.record import field, record
+from weft.typing import Any
 from weft.values import Generation
 
 

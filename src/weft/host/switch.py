@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import Any
 from pathlib import Path
 
 from weft import durable
@@ -16,6 +15,7 @@ from weft.host.commands import application_frames, ids, run
 from weft.host.work import Work
 from weft.record import replace
 from weft.servers import SLOTS, Site, before, find
+from weft.typing import Any
 
 
 class Point:

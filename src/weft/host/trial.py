@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import time
-from typing import Any
 
 from weft import durable
 from weft.durable import read_json
@@ -21,6 +20,7 @@ from weft.host.boot import boot_id, now
 from weft.host.layout import Layout
 from weft.host.observe import names, slot_generation
 from weft.servers import PLACES, RELEASE, SLOTS
+from weft.typing import Any
 
 UNHEARD = "the rollout that it was held for was heard of no more"
 """Why a held trial goes back. It is no fault of the release, which is what it was before: the next rollout finds it staged."""

@@ -5,12 +5,10 @@ Where the host has none, it takes what its operator sends, as it did before ther
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 from weft import durable
 from weft.errors import Refused, UsageError, WeftError
@@ -19,6 +17,7 @@ from weft.host.state import Fault
 from weft.index import MARKS, Memory, Sealed, against, expired, old, trusted_manifest
 from weft.record import record
 from weft.signing import Signers
+from weft.typing import Any
 from weft.values import Release, Version
 
 LARGEST = 256 << 10
@@ -140,6 +139,7 @@ def install(layout: Layout, allowed: Any, revoked: Any) -> list[str]:
         return []
     if not isinstance(allowed, str) or len(allowed) > LARGEST or not _lines(allowed):
         raise Refused("deploy/allowed_signers names no key", "one line a key: name@example.org ssh-ed25519 AAAA…")
+    import base64
     try:
         blob = base64.b64decode(revoked or "", validate=True)
     except (ValueError, TypeError):

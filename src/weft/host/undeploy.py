@@ -12,7 +12,6 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any, Collection, Iterable
 
 from weft import durable
 from weft.errors import NeedsHands, Refused
@@ -25,6 +24,7 @@ from weft.host.work import Work, remove
 from weft.journal import Journal
 from weft.record import replace
 from weft.servers import SLOTS, Site, find, parse_site
+from weft.typing import Any, Collection, Iterable
 
 BELIEVED = ("index-serial",)
 LOGS = ("history.jsonl", "journal.jsonl")

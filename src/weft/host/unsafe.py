@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from weft.typing import Any, Mapping
 
 FORCE = "--force-unsafe"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Collection, Iterator
 
 from weft.errors import Refused
 from weft.host import decide
 from weft.host.state import HostState, Kept
 from weft.plan import Plan, Step
 from weft.record import record, replace
+from weft.typing import Collection, Iterator
 from weft.values import Generation, Release
 
 SLOT, INSTALLED, CACHE, STORE = "slot", "installed", "cache", "store"

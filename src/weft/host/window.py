@@ -5,15 +5,14 @@ A rollout asks for it while a wave soaks, and compares a canary by it with hosts
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
-from typing import Any, Iterable
 
 from weft.errors import Refused
-from weft.host import health, traffic
+from weft.host import health
 from weft.host.layout import Layout
 from weft.servers import SLOTS, Site
+from weft.typing import Any, Iterable
 
 LONGEST = 86400.0
 STEPS = 4
@@ -31,17 +30,20 @@ def parse(value: Any) -> float:
 
 def duration(milliseconds: float) -> int:
     """The class of a duration; all below a millisecond are 0."""
+    import math
     return max(0, math.ceil(STEPS * math.log2(milliseconds))) if milliseconds > 1 else 0
 
 
 def took(lines: Iterable[bytes], group: str, since: float) -> dict[str, int]:
     """How many requests of a slot's group took how long, by class."""
+    from weft.host import traffic
     return {str(each): number for each, number in Counter(duration(line.took / 1000) for line in traffic.answered(lines, group, since)
                                                           if line.took is not None).items()}
 
 
 def seen(layout: Layout, site: Site, slot: str, release: str, seconds: float) -> dict[str, Any]:
     """`window` of the protocol, of the slot that is live: what stands against it, and what its users got."""
+    from weft.host import traffic
     said = health.fault(health.ask(site.port, site, 5), release, site.health)
     if slot not in SLOTS:
         return {"health": said, "traffic": "", "requests": 0, "errors": 0, "took": {}}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
-from typing import BinaryIO
 
 from weft import durable
 from weft.host.commands import INSTALLER, ids
@@ -13,6 +11,7 @@ from weft.host.fingerprint import Settings
 from weft.host.layout import Layout
 from weft.record import field, record
 from weft.servers import Site
+from weft.typing import BinaryIO
 from weft.values import Release
 
 
@@ -92,4 +91,5 @@ def remove(path: Path) -> None:
             if (path / name).exists():
                 (path / name).unlink()
                 durable.fsync_dir(path)
+        import shutil
         shutil.rmtree(path)

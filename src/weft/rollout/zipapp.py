@@ -16,20 +16,10 @@ from weft import adapters
 from weft.errors import Refused
 
 SHEBANG = b"#!/usr/bin/python3 -IS\n"
-MODULES = ("__init__.py", "errors.py", "secret.py", "adapters.py", "values.py", "plan.py", "record.py", "durable.py", "journal.py", "apply.py", "signing.py",
+MODULES = ("__init__.py", "errors.py", "secret.py", "adapters.py", "values.py", "plan.py", "record.py", "typing.py", "durable.py", "journal.py", "apply.py", "signing.py",
            "index.py", "config/__init__.py", "config/ini.py")
 PACKAGES = ("servers", "host")
-MAIN = """\
-import sys
-from weft.host import watchdog
-if watchdog.wanted(sys.argv[1:]):
-    sys.exit(watchdog.main())
-import gc
-gc.disable()
-from weft.host.__main__ import alone
-gc.enable()
-alone()
-"""
+MAIN = "host/start.py"
 
 
 def sources() -> dict[str, bytes]:
@@ -37,11 +27,11 @@ def sources() -> dict[str, bytes]:
     root = Path(weft.__file__).parent
     names = [*MODULES, *(f"{package}/{path.relative_to(root / package)}" for package in PACKAGES
                          for path in (root / package).rglob("*.py"))]
-    missing = [name for name in (*names, "host/__main__.py") if not (root / name).is_file()]
+    missing = [name for name in (*names, MAIN, "host/__main__.py") if not (root / name).is_file()]
     if missing:
         raise Refused(f"this weft is not complete: {', '.join(missing)} not found in {root}", "install weft again")
     others = {f"weft/servers/{name}.py": Path(adapters.module_of(point)).read_bytes() for name, point in sorted(adapters.others().items())}
-    return {"__main__.py": MAIN.encode(), **{f"weft/{name}": (root / name).read_bytes() for name in sorted(names)}, **others}
+    return {"__main__.py": (root / MAIN).read_bytes(), **{f"weft/{name}": (root / name).read_bytes() for name in sorted(names)}, **others}
 
 
 def archive(files: dict[str, bytes]) -> bytes:

@@ -7,17 +7,17 @@ entry point in the group `weft.servers` names. docs/how-to/add-a-server.md shows
 from __future__ import annotations
 
 import importlib
+import os
 import re
-import zlib
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
 
 from weft import adapters
 from weft.errors import Refused, UsageError
 from weft.record import field, record
 from weft.servers.before import RELEASE, Before
 from weft.servers.tls import Tls, tls_of
+from weft.typing import Any
 from weft.values import app_name
 
 SLOTS = ("a", "b")
@@ -174,13 +174,13 @@ def find(name: str) -> Server:
 
 def entry_file(site: Site) -> dict[str, str]:
     """The entry that this site's processes load; a part of every adapter's `files`."""
-    import pkgutil
-    text = (pkgutil.get_data("weft.servers", "entry.py") or b"").decode()
+    text = __spec__.loader.get_data(os.path.join(os.path.dirname(__file__), "entry.py")).decode()  # from an archive too
     return {f"{site.root}/entry.wsgi": text.replace("@APP@", site.app).replace("@ROOT@", site.root)}
 
 
 def doors(app: str) -> tuple[int, int]:
     """Two loopback ports that follow from the name, between 18000 and 19998."""
+    import zlib
     first = 18000 + 2 * (zlib.crc32(app.encode()) % 1000)
     return first, first + 1
 

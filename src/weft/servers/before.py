@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import Any, Mapping
 
 from weft.record import record
+from weft.typing import Any, Mapping
 
 RELEASE = "before"
 """Stands where a generation's release is named, and in X-Weft-Release: what was here before weft."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Iterable
 
 from weft.record import record
+from weft.typing import Any, Iterable
 
 ASKED_BY_WEFT = "(%{HTTP_USER_AGENT} == 'weft' && -R '127.0.0.0/8')"
 """An expression of Apache's: weft itself asks, on the host."""
