@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from weft import adapters
+from weft.record import record
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Key:
     """kind: str, int, float, bool, list (of strings), texts (one string, or several), vectors (a list of strings, or several), waves (ints and percents), table (free), tables (of hosts)."""
 

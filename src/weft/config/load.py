@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterable
 
 from weft.config.keys import ENVIRONMENT, HOST, PROJECT, Key
 from weft.errors import UsageError
+from weft.record import field, record
 
 
 OWN = "weft.toml"
 """A file beside pyproject.toml with the keys of [tool.weft] at its top level, for who would not have them in there."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Layer:
     """Values by dotted key, each with its origin (`file:line`, or "default")."""
 

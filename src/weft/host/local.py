@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import pwd
 import socket
-from dataclasses import dataclass, replace
 
 from weft.errors import FailedUndone, Interrupted, OutcomeUnknown, Refused
 from weft.host import PROTOCOL, edit, kept, migrate, recover as recovery, report, secrets, trial, unsafe
@@ -18,13 +17,14 @@ from weft.host.screen import Screen
 from weft.host.source import Source
 from weft.host.state import HostState
 from weft.journal import Journal
+from weft.record import record, replace
 from weft.typing import Any, Callable
 from weft.values import Version, app_name
 
 FROM = {"slot": "the other slot, still warm", "installed": "what is installed", "cache": "this host's cache"}
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Here:
     """This machine. watchdog: starts what undoes a generation that nobody confirms."""
 

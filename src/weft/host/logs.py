@@ -8,7 +8,6 @@ import re
 import select
 import stat
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from weft.errors import Refused
@@ -16,6 +15,7 @@ from weft.host import processes, secrets, traffic
 from weft.host.commands import ids
 from weft.host.layout import Layout
 from weft.host.observe import account_exists, names
+from weft.record import field, record
 from weft.servers import SLOTS, Site, find
 from weft.typing import Any
 
@@ -30,7 +30,7 @@ _APP = re.compile(r"App (\d+) output: ?(.*)")
 _PIECE = re.compile(r"\[(\d{10})\] ?")
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Line:
     """at: seconds since 1970.  log: "error" or "access"."""
 
@@ -114,7 +114,7 @@ class Tail:
         return [line.decode("utf-8", "replace") for line in lines]
 
 
-@dataclass
+@record
 class Mine:
     """Tells the lines of one application in an error log that all sites share, by the pids of its slots' processes: those that run, and
     those that the server itself names together with the application's entry or its groups."""
@@ -154,7 +154,7 @@ class Mine:
         return Line(self.said, "error", text) if pid in self.pids and text else None
 
 
-@dataclass
+@record
 class Own:
     """All of an error log that only this application's processes write. Each piece that they write begins with its time, also within a line."""
 

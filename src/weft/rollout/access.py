@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Iterable, Mapping, Protocol
 
 from weft.errors import Refused
+from weft.record import field, record
 from weft.rollout import hostkeys, zipapp
 from weft.rollout.inventory import Host
 from weft.rollout.wire import Event
@@ -20,7 +20,7 @@ class Unreachable(Refused):
     host's, and a login that is refused, are no such thing."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Access:
     """What is the same for all hosts of an environment when they are reached.
 

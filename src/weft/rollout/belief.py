@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import base64
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from weft.errors import Refused
 from weft.index import Memory, Sealed, against, expired, old, remembered, trusted_manifest
+from weft.record import record
 from weft.release.sign import REVOKED, known_signers
 from weft.signing import Signers
 from weft.values import Release
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Belief:
     """signers: deploy/allowed_signers, None for a project whose releases are not signed.  memory: the last index believed here.
 

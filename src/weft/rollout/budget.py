@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Sequence
 
+from weft.record import record
 from weft.rollout.compare import Tolerance
 from weft.rollout.hostrun import HostRun, live_of
 
@@ -13,7 +13,7 @@ ALL, WAVE, HALT = "rollback-all", "rollback-wave", "halt"
 FAILED = ("failed", "lost", "stuck", "unknown", "overtaken")
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Policy:
     """sizes: of the waves.  parallel: hosts at once.  max_fail: hosts that may fail after the first wave, a number or a percentage of all.
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Sequence
 
 from weft.host import traffic
 from weft.host.window import STEPS
+from weft.record import field, record
 from weft.rollout.hostrun import HostRun, live_of, serves
 from weft.rollout.looks import look
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Tolerance:
     """requests: that each side needs at the least, 0: nothing is compared.  errors: percentage points more that may fail.
     latency: percent that the slowest twentieth may be slower."""
@@ -21,7 +21,7 @@ class Tolerance:
     latency: float = 50.0
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Figures:
     """Of one side. took: requests by class of duration, as weft.host.window has them."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import getpass
 import socket
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Mapping
 
 from weft.config import load as config
 from weft.errors import UsageError
+from weft.record import field, record, replace
 from weft.rollout import marks, transport
 from weft.rollout.belief import belief
 from weft.rollout.fleetlock import FleetLock
@@ -29,7 +29,7 @@ from weft.rollout.access import Access
 from weft.values import Version, app_name
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Environment:
     """hosts: what `--limit` and `--exclude` left, others: what they did not.  site: the table of the engine's protocol; sites: of the hosts that say something for themselves.  artifacts: the store's address."""
 

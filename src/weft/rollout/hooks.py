@@ -6,12 +6,12 @@ import os
 import re
 import shutil
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Sequence
 
 from weft.config.keys import MOMENTS
 from weft.config.load import Layer
+from weft.record import field, record
 
 ONCE = ("app", "env", "verb", "version", "previous", "result")
 """What a hook of a deploy can be told, as {app} in its vector and as WEFT_APP in its environment."""
@@ -20,7 +20,7 @@ EACH = (*ONCE, "host", "address")
 _WORD = re.compile(r"\{\{([a-z_]+)\}\}|\{([a-z_]+)\}")
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Hooks:
     """commands: "before_stage" or "host.before_stage" -> argument vectors.  seconds: the deadline of each, likewise.  origins: file and line, likewise.
 

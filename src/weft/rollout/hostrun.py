@@ -6,11 +6,11 @@ No method raises for what can go wrong with a host: the error is kept and the st
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from weft.errors import FailedUndone, NeedsHands, Refused, UsageError, WeftError
 from weft.plan import Plan
+from weft.record import field, record
 from weft.rollout.access import Channel
 from weft.rollout.fleetlock import barred, fenced
 from weft.rollout.inventory import Host
@@ -24,7 +24,7 @@ TRIES, PAUSE, GRACE = 3, 1.0, 5.0
 NONE = -1
 
 
-@dataclass
+@record
 class HostRun:
     """status, as it goes on: "" → "current" (nothing to do) | "planned" → "staged" → "switching" → "switched";
     "failed" (refused or undone, serves what it served), "lost" (to be settled), "reverted" (was taken back),

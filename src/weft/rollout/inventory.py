@@ -5,18 +5,18 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import re
-from dataclasses import dataclass
 from typing import Any, Iterable, Sequence
 
 from weft.config.load import Layer
 from weft.errors import UsageError
+from weft.record import record
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 _ADDRESS = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*(?:%[A-Za-z0-9]+)?", re.ASCII)
 
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Host:
     """One server. port 0 and user "" leave the choice to ~/.ssh/config, then to SSH's defaults."""
 
@@ -33,7 +33,7 @@ class Host:
         return self.address or self.name
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Inventory:
     """The hosts in the order of the environment's file; never empty."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping
 
+from weft.record import field, record
 from weft.rollout.access import Channel
 from weft.rollout.fleetlock import FleetLock
 from weft.rollout.hooks import Hooks
@@ -12,7 +12,7 @@ from weft.rollout.inventory import Host
 from weft.rollout.payload import Payload
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Job:
     """What is the same for all hosts of one rollout.
 

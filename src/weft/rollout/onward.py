@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from weft.errors import Refused
 from weft.host.report import columns
+from weft.record import replace
 from weft.rollout import survey
 from weft.rollout.hostrun import live_of, serves
 from weft.rollout.inventory import Inventory

@@ -5,10 +5,10 @@ Between two phases stands a barrier: no host goes on before all hosts have come 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Callable, Iterable, NamedTuple, Protocol, Sequence
 
 from weft.errors import FailedUndone, Refused, WeftError
+from weft.record import replace
 from weft.rollout import absent, budget, exact, heartbeat, held, hooked, marks, migration, pause, soak, unsafe, verdict
 from weft.rollout.budget import Policy
 from weft.rollout.hooked import Hooked

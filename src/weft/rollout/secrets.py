@@ -6,13 +6,13 @@ import os
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from weft.config import ini
 from weft.config.load import Layer
 from weft.errors import Refused
+from weft.record import record
 from weft.secret import Hidden, Secret
 from weft.servers import valid_sections
 
@@ -22,7 +22,7 @@ LONGEST = 60.0
 UNTOUCHED = "nothing was contacted, nothing changed"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Source:
     """kind: out of KINDS.  what: a variable's name, a command's argument vector, a file on the host."""
 

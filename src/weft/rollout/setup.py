@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 from weft.errors import NeedsHands, UsageError, WeftError
+from weft.record import replace
 from weft.rollout import transport, verdict
 from weft.rollout.belief import for_setup
 from weft.rollout.environment import Environment
@@ -60,7 +60,7 @@ def run(environment: Environment, as_user: str, key: str, progress: Progress) ->
 
 def _one(environment: Environment, host: Host, as_user: str, key: str, progress: Progress) -> list[str]:
     progress.host(host.name, {"event": "phase", "verb": "setup"})
-    channel = transport.open(dataclasses.replace(host, user=as_user or host.user), environment.access)
+    channel = transport.open(replace(host, user=as_user or host.user), environment.access)
     try:
         request = {"verb": "setup", **environment.request_of(host), "authorized_key": key,
                    "deploy_user": deploy_user(environment, host, channel.user, as_user), **for_setup(environment.root)}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from weft.record import record
 from weft.rollout import hostkeys, ssh
 from weft.rollout.inventory import Host
 from weft.rollout.access import Access
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Seen:
     """A key that is not the known one. host: as the inventory names it.  name: as known_hosts does; of a gateway where
     the key is a gateway's.  old: the known key's fingerprint and file, "" for a host that no file knows."""

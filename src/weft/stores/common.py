@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
 from typing import Any, Sequence
 from urllib.parse import urlsplit
 
 from weft.errors import Refused, UsageError
+from weft.record import record
 from weft.values import Release, Version, app_name
 
 MANIFEST, SIGNATURE, INDEX = "manifest.json", "manifest.json.sig", "index.json"
@@ -25,7 +25,7 @@ _DOCUMENT = re.compile(r"(?:[a-z0-9][a-z0-9_-]*/)?[a-z0-9][a-z0-9-]*(?:\.[a-z0-9
 _SECRETS = re.compile(r"SECRET|TOKEN|PASSWORD|PASSPHRASE")
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Words:
     """How a store's work reads in a plan: "STAGE STORE, read back" and "STORE/APP/VERSION, by PUBLISH".
 

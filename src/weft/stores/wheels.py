@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from typing import BinaryIO
+
+from weft.record import record
 
 _LIMIT = 4 << 20  # bytes of METADATA that are read; the largest on PyPI are some 100 kB
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Core:
     """The core metadata of a distribution: its bytes' sha256, and which Pythons it is for ("" for any)."""
 
