@@ -60,6 +60,7 @@ def hold(archive: Any) -> bool:
         return False
     if not kept.startswith(MAGIC_NUMBER):
         return False
+    sys.path = [each for each in sys.path if each != archive.archive]  # which would else be asked for each module of Python's own
     sys.meta_path.insert(0, Held(marshal.loads(memoryview(kept)[len(MAGIC_NUMBER):])))  # type: ignore[arg-type]
     return True
 
