@@ -37,6 +37,9 @@ class Connection:
             on_event(FLIP)
         return {"generation": 2, "state": state, "deadline": 60}
 
+    def again(self):
+        return self.network.open(None)
+
     def close(self):
         self.network.asked.append(("close", self.number, self.network.opened))
 
@@ -59,7 +62,7 @@ def switched(monkeypatch):
 def test_the_word_goes_over_the_connection_before_once_another_login_has_succeeded(switched):
     network = Network()
     run = switched(network)
-    assert run.status == "switched" and network.asked == [("activate", 1, 1), ("close", 2, 2), ("confirm", 1, 2)]
+    assert run.status == "switched" and network.asked == [("activate", 1, 1), ("confirm", 1, 2), ("close", 2, 2)]
 
 
 def test_no_login_no_confirmation(switched):

@@ -411,6 +411,62 @@ def test_the_answer_to_the_start_of_a_command_is_not_waited_for(reach, monkeypat
     channel.close()
 
 
+def logins(channel):
+    """What another login is (its class's name) and the account that it is for; it is closed."""
+    made = channel.again()
+    link = getattr(made, "transport", None) or made.connection.transport
+    assert link.is_authenticated() and link.sock.getsockname() != channel.connection.transport.sock.getsockname()
+    user = link.get_username()
+    made.close()
+    assert not link.is_alive()
+    return type(made).__name__, user
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
+def test_another_login_is_asked_for_with_the_clients_own_new_keys(fleet, reach, monkeypatch, tmp_path, kind):
+    """It does not wait for the server's new keys, nor for its word on the service."""
+    from weft.rollout import again
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", tmp_path / "key"], check=True)
+    with (fleet.place / "ssh" / "authorized_keys").open("a") as keys:
+        keys.write((tmp_path / "key.pub").read_text())
+    channel, order = transport.open(*reach(identity=str(tmp_path / "key"))), []
+    send = again._Again._send_message
+    monkeypatch.setattr(again._Again, "_send_message", lambda self, m: (order.append(m.asbytes()[0]), send(self, m)))
+    assert logins(channel) == ("Proof", channel.user)
+    assert order[:5] == [20, 30, 21, 5, 50], "kexinit, kex, newkeys, service, authentication"
+    assert observe(channel)["state"]["host"] == "127.0.0.2"
+    channel.close()
+
+
+def test_another_login_is_refused_where_the_key_counts_no_more(fleet, reach):
+    channel, keys = transport.open(*reach()), fleet.place / "ssh" / "authorized_keys"
+    before = keys.read_text()
+    try:
+        keys.write_text("")
+        with pytest.raises(Refused, match="does not let .* in"):
+            channel.again()
+    finally:
+        keys.write_text(before)
+    channel.close()
+
+
+def test_another_login_shows_no_key_to_who_is_not_the_same(fleet, reach, monkeypatch):
+    """Whoever answers at the host's address must show the key that was seen before anything is sent that only the host may have."""
+    from weft.rollout import again
+    channel, sent, send = transport.open(*reach()), [], again._Again._send_message
+    monkeypatch.setattr(again._Again, "_send_message", lambda self, m: (sent.append(m.asbytes()[0]), send(self, m)))
+    monkeypatch.setattr(channel.connection.transport, "get_remote_server_key", lambda: paramiko.ECDSAKey.generate())
+    assert logins(channel)[0] == "SSHChannel" and not {5, 50} & set(sent) and 21 in sent
+    channel.close()
+
+
+def test_another_login_is_fabrics_where_the_first_was_not_by_a_key_alone(reach):
+    channel = transport.open(*reach())
+    channel.connection.transport.proven = None
+    assert logins(channel)[0] == "SSHChannel"
+    channel.close()
+
+
 class NoCommands(paramiko.ServerInterface):
     """Lets everybody in, opens sessions, and refuses each command, which is what paramiko's server does by itself."""
 
@@ -487,9 +543,9 @@ def test_confirmation_comes_over_a_fresh_connection(fleet, load):
     assert fleet.serves("web1") == ""
 
 
-def test_the_confirming_connection_is_begun_after_the_switch_and_before_the_answer(fleet, load):
+def test_the_confirming_connection_is_begun_after_the_switch_and_before_the_answer(fleet, load, monkeypatch):
     """Its handshake passes while the host still watches; nothing of it is older than the switch."""
-    from weft.rollout import ssh
+    from weft.rollout import again, ssh
     from weft.rollout.show import Silent
     env, seen = load("web1"), []
 
@@ -502,6 +558,8 @@ def test_the_confirming_connection_is_begun_after_the_switch_and_before_the_answ
         def __init__(self, *words):
             seen.append("begun")
             super().__init__(*words)
+    login = again.login
+    monkeypatch.setattr(again, "login", lambda *words: (seen.append("begun"), login(*words))[1])
     job = env.job("deploy", "1.0")
     job = dataclasses.replace(job, open=lambda host: Begun(host, env.access))
     env.rollout(job, Told()).run()

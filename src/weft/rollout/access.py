@@ -54,6 +54,13 @@ class Access:
         return self.known_hosts[0]
 
 
+class Login(Protocol):
+    """That it came about is all that it is for."""
+
+    def close(self) -> None:
+        """End it; never raises."""
+
+
 class Channel(Protocol):
     """A way to one host. `user` is the account at the other end."""
 
@@ -67,6 +74,9 @@ class Channel(Protocol):
         Raises the engine's own error; Refused where the host is not reached or runs no engine, so that nothing has
         changed there; OutcomeUnknown where the connection was lost, or the time was up, before the last line.
         """
+
+    def again(self) -> Login:
+        """Another login to the same host, all new from the connection on. Raises as opening does."""
 
     def hang_up(self) -> None:
         """From another thread: nobody listens to what is under way any more, and the engine ends it; never raises."""

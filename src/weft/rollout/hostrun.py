@@ -5,6 +5,7 @@ No method raises for what can go wrong with a host: the error is kept and the st
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any, Callable
 
@@ -227,8 +228,7 @@ class HostRun:
     def look(self, keep: bool = False) -> None:
         """What is served now, over the open connection if `keep`; where nobody answers, the last word stays."""
         try:
-            call = self._call if keep else self._fresh
-            self.state = call("observe", {"release": None})["state"]
+            self.state = (self._call if keep else self._fresh)("observe", {"release": None})["state"]
         except WeftError:
             pass
 
@@ -245,8 +245,8 @@ class HostRun:
         second, self._second = self._second, None
         if not (reached := second and second.take()):
             return self._fresh(verb, wish, limit)
-        reached.close()
-        return self._call(verb, wish, limit=limit)
+        with contextlib.closing(reached):
+            return self._call(verb, wish, limit=limit)
 
     def _fresh(self, verb: str, wish: dict[str, Any], limit: float = 120.0) -> dict[str, Any]:
         self.close()
@@ -275,7 +275,7 @@ class HostRun:
         """Once the host says that it has switched, the login is begun that is to prove that it can still be reached: nothing of it is older."""
         self.event(self.host.name, event)
         if event.get("kind") == "flip" and event.get("state") == "done" and self._second is None:
-            self._second = Spare(lambda: self.job.open(self.host), lambda channel: channel.close())
+            self._second = Spare(self._channel.again if self._channel else lambda: self.job.open(self.host), lambda login: login.close())
 
     def aside(self, verb: str, wish: dict[str, Any], limit: float = 10.0) -> dict[str, Any]:
         """A small request beside what is under way, over the same connection where there is one; nothing is shown of it. Raises as `exec` does."""

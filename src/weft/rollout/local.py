@@ -54,6 +54,10 @@ class LocalChannel:
             raise Refused(f"{self.host.name}: {argv[0]} cannot be started: {error.strerror}",
                           "give the right `python` in the environment") from None
 
+    def again(self) -> LocalChannel:
+        """There is nobody to log in to."""
+        return LocalChannel(self.host, self.access)
+
     def hang_up(self) -> None:
         """The engine is told by a signal: it ends what it has started."""
         if self._process:

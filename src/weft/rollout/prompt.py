@@ -13,28 +13,33 @@ _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux
 
 
 def transport(sock: Any, **options: Any) -> Any:
-    """Paramiko's own, for `transport_factory`, on a socket that sends and acknowledges at once: a handshake's short messages would else wait for the answer to the
-    one before, at our end, and at sshd's for the acknowledgement, which the kernel holds back for 40 ms."""
-    from paramiko import Transport
-    if isinstance(sock, socket.socket):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock = _Prompt(sock) if _QUICKACK else sock
-    return Transport(sock, **options)
+    """Paramiko's, for `transport_factory`; it remembers by what it got in."""
+    from weft.rollout.again import Transport
+    return Transport(quick(sock), **options)
+
+
+def quick(sock: Any) -> Any:
+    """A socket that sends and acknowledges at once: a handshake's short messages would else wait for the answer to the one before, at our end, and at sshd's for
+    the acknowledgement, which the kernel holds back for 40 ms."""
+    if not isinstance(sock, socket.socket):
+        return sock
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return _Prompt(sock) if _QUICKACK else sock
 
 
 class _Prompt:
     """A socket that acknowledges what it reads; the kernel's word for that holds only until it thinks better of it."""
 
     def __init__(self, sock: socket.socket):
-        self._sock = sock
+        self.sock = sock
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
+        return getattr(self.sock, name)
 
     def recv(self, size: int) -> bytes:
-        found = self._sock.recv(size)
+        found = self.sock.recv(size)
         try:
-            self._sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)  # type: ignore[arg-type]
+            self.sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)  # type: ignore[arg-type]
         except OSError:  # closed by another thread meanwhile; what was read was read
             pass
         return found
@@ -65,11 +70,15 @@ def relax(link: Any) -> None:
 
 def hang_up(link: Any) -> None:
     """Close a connection once its thread has ended, which is woken for that: one that slept on would read from the number that the next connection gets."""
-    transport = link.client.get_transport()
+    end(link.client.get_transport())
+    link.close()
+
+
+def end(transport: Any) -> None:
+    """Of a connection: its thread. Raises nothing."""
     if transport is not None:
         try:
             transport.sock.shutdown(socket.SHUT_RDWR)
             transport.join(IDLE)
         except (OSError, AttributeError):  # the other end was quicker; a ProxyCommand is ended by `close`
             pass
-    link.close()

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Iterable, Iterator
 from weft.errors import OutcomeUnknown, Refused, WeftError
 from weft.rollout import hostkeys, prompt
 from weft.rollout.inventory import Host
-from weft.rollout.access import SUDO, Access, Unreachable
+from weft.rollout.access import SUDO, Access, Login, Unreachable
 from weft.rollout.gateway import Gateways
 from weft.rollout.sessions import Sessions
 from weft.rollout.wire import Answer, Event, Feeder, line
@@ -60,6 +60,17 @@ class SSHChannel:
             self._sessions.keep(channel) if stays else channel.close()
         feeder.check()
         return answer.result(exit, self.user, setup)
+
+    def again(self) -> Login:
+        """As Fabric does it, where the quicker way is not open, or does not lead there."""
+        from weft.rollout import again
+        first = self.connection.transport
+        if again.possible(first):
+            try:
+                return again.login(first, self.access.connect_timeout)
+            except (socket.error, EOFError, AttributeError, _ssh_error()):  # the third: a paramiko that is other inside
+                pass
+        return SSHChannel(self.host, self.access)
 
     def hang_up(self) -> None:
         self.close()
