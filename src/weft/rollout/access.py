@@ -76,7 +76,7 @@ class Channel(Protocol):
         """
 
     def again(self) -> Login:
-        """Another login to the same host, all new from the connection on. Raises as opening does."""
+        """Another login to the same host, all new from the connection on. Whatever it raises, the host was not reached so; opening it says why."""
 
     def hang_up(self) -> None:
         """From another thread: nobody listens to what is under way any more, and the engine ends it; never raises."""

@@ -1,8 +1,7 @@
 """Another login to a host that has just let us in: over a connection of its own, to the same address, with the same key, to a host that must show the same.
 
-Fabric would look for all of that anew: names, ~/.ssh/config, keys to try. Here the request for authentication follows the client's own new keys at once (RFC 4253, 7.3
-and 10, lets it), where paramiko waits for the server's and then for its word on the service: a round trip less, since sshd's second small message waits for the
-acknowledgement of its first.
+Fabric would look for all of that anew: names, ~/.ssh/config, keys to try. And the request for authentication goes out with the client's own new keys (RFC 4253, 7.3 and
+10, lets it), where paramiko waits for the server's word on the service first: what the server takes to look at the key passes in the meantime.
 
 Imports paramiko, so it is imported late.
 """
@@ -88,7 +87,8 @@ def possible(first: Any) -> bool:
 
 
 def login(first: Transport, timeout: float) -> Proof:
-    """Once it is logged in, as `first` is. timeout: seconds for the connection, and for its keys. Raises what sockets and paramiko raise."""
+    """Once it is logged in, as `first` is. timeout: seconds for the connection, and for its keys. Raises what sockets and paramiko raise, and AttributeError with a
+    paramiko that is other inside: then there is another way."""
     address = first.sock.getpeername()
     sock = socket.socket(getattr(first.sock, "sock", first.sock).family, socket.SOCK_STREAM)
     try:

@@ -62,15 +62,10 @@ class SSHChannel:
         return answer.result(exit, self.user, setup)
 
     def again(self) -> Login:
-        """As Fabric does it, where the quicker way is not open, or does not lead there."""
+        """As Fabric does it, where the quicker way is not open."""
         from weft.rollout import again
         first = self.connection.transport
-        if again.possible(first):
-            try:
-                return again.login(first, self.access.connect_timeout)
-            except (socket.error, EOFError, AttributeError, _ssh_error()):  # the third: a paramiko that is other inside
-                pass
-        return SSHChannel(self.host, self.access)
+        return again.login(first, self.access.connect_timeout) if again.possible(first) else SSHChannel(self.host, self.access)
 
     def hang_up(self) -> None:
         self.close()
