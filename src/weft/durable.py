@@ -31,8 +31,9 @@ def temp_name(path: Path) -> Path:
 
 def leftovers(path: Path) -> list[Path]:
     """Temporary siblings that a crash left of writes to `path`; nobody else's."""
-    beside = path.parent.iterdir() if path.parent.is_dir() else ()
-    return [p for p in beside if p.name.startswith(f".weft-tmp-{path.name}.") and (not p.is_dir() or p.is_symlink())]
+    names = os.listdir(path.parent) if path.parent.is_dir() else ()
+    found = [path.parent / name for name in names if name.startswith(f".weft-tmp-{path.name}.")]
+    return [each for each in found if not each.is_dir() or each.is_symlink()]
 
 
 def write(path: Path, content: bytes | str, mode: int = 0o644, owner: tuple[int, int] | None = None, sync: bool = True) -> None:
