@@ -98,7 +98,7 @@ def _serve(prefix: str, setting_up: bool) -> dict[str, Any]:
     while True:
         answer = _answer(prefix)
         say({"result": answer, "more": True})
-        if answer.get("plan"):
+        if answer.get("plan") and _program() == program:
             _prepare()
         if not _asked():
             sys.exit(0)
