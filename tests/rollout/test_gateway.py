@@ -130,6 +130,9 @@ def test_eight_hosts_behind_a_gateway_open_one_connection_to_it(fleet, behind):
         channels.pop(name).close()
     assert mine(fleet.sshd.port) == 1
     last = channels.popitem()[1]
+    second = last.again()
+    assert isinstance(second, ssh.SSHChannel) and mine(fleet.sshd.port) == 1, "another login goes through the gateway, too, over the connection that there is"
+    second.close()
     last.close(), last.close()
     assert mine(fleet.sshd.port) == 0 and ssh._gateways._known == {}
 

@@ -21,17 +21,17 @@ def compiled(payload: bytes, place: Path) -> bytes:
     """The zipapp with byte code of this Python. place: where it will lie, for tracebacks."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(payload)) as came, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as packed:
-        entries = {entry.filename: came.read(entry) for entry in came.infolist()}
+        entries = {each.filename: came.read(each) for each in came.infolist()}
         for name, source in entries.items():
-            packed.writestr(_entry(name), source)
+            packed.writestr(entry(name), source)
         start = entries["__main__.py"]
-        packed.writestr(_entry("__main__.pyc"), bootstrap._code_to_hash_pyc(_code(start, f"{place}/__main__.py"), importlib.util.source_hash(start), False))
-        packed.writestr(_entry(CODE), importlib.util.MAGIC_NUMBER + marshal.dumps(dict(_table(entries, place))))
-        shebang = payload[:min(entry.header_offset for entry in came.infolist())]
+        packed.writestr(entry("__main__.pyc"), bootstrap._code_to_hash_pyc(_code(start, f"{place}/__main__.py"), importlib.util.source_hash(start), False))
+        packed.writestr(entry(CODE), importlib.util.MAGIC_NUMBER + marshal.dumps(dict(_table(entries, place))))
+        shebang = payload[:min(each.header_offset for each in came.infolist())]
     return shebang + out.getvalue()
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
+def entry(name: str) -> zipfile.ZipInfo:
     """Its file in an archive: a time that never changes, readable by all."""
     made = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
     made.external_attr, made.create_system = 0o644 << 16, 3

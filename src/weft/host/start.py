@@ -11,7 +11,7 @@ import sys
 from importlib.machinery import ModuleSpec
 from importlib.util import MAGIC_NUMBER, spec_from_file_location
 
-TYPE_CHECKING = False
+TYPE_CHECKING = False  # not of weft.typing: what this file imports comes the slow way
 if TYPE_CHECKING:
     from typing import Any
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import weft
 from weft import adapters
 from weft.errors import Refused
+from weft.host import program
 
 SHEBANG = b"#!/usr/bin/python3 -IS\n"
 MODULES = ("__init__.py", "errors.py", "secret.py", "adapters.py", "values.py", "plan.py", "record.py", "typing.py", "durable.py", "journal.py", "apply.py", "signing.py",
@@ -39,9 +40,7 @@ def archive(files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as packed:
         for name, content in sorted(files.items()):
-            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            entry.external_attr, entry.create_system = 0o644 << 16, 3
-            packed.writestr(entry, content)
+            packed.writestr(program.entry(name), content)
     return SHEBANG + buffer.getvalue()
 
 
