@@ -432,8 +432,10 @@ def test_another_login_is_asked_for_with_the_clients_own_new_keys(fleet, reach, 
     channel, order = transport.open(*reach(identity=str(tmp_path / "key"))), []
     send = again._Again._send_message
     monkeypatch.setattr(again._Again, "_send_message", lambda self, m: (order.append(m.asbytes()[0]), send(self, m)))
+    take = again._Again._activate_inbound
+    monkeypatch.setattr(again._Again, "_activate_inbound", lambda self: (order.append("theirs"), take(self)))
     assert logins(channel) == ("Proof", channel.user)
-    assert order[:5] == [20, 30, 21, 5, 50], "kexinit, kex, newkeys, service, authentication"
+    assert order[:6] == [20, 30, 21, 5, 50, "theirs"], "kexinit, kex, newkeys, service, authentication; and then what the server answers"
     assert observe(channel)["state"]["host"] == "127.0.0.2"
     channel.close()
 
