@@ -14,7 +14,7 @@ import paramiko
 import pytest
 
 from weft.errors import OutcomeUnknown, Refused
-from weft.rollout import hostkeys, transport, trust
+from weft.rollout import transport, trust
 from weft.rollout.inventory import Host
 from weft.testing.fleet import free_port, keygen
 
@@ -87,6 +87,32 @@ def test_a_users_own_file_does_not_override_the_projects(fleet, reach, tmp_path)
     transport.open(host, swapped).close()
 
 
+@pytest.mark.parametrize("beside", [True, False], ids=["beside another key", "alone"])
+def test_a_revoked_key_is_refused_and_cannot_be_trusted(fleet, reach, tmp_path, beside):
+    project, system = fleet.root / "deploy" / "known_hosts", tmp_path / "system"
+    kind, key, *_ = (fleet.place / "ssh" / "host_key.pub").read_text().split()
+    system.write_text(f"@revoked * {kind} {key}\n")
+    if beside:
+        keygen(tmp_path / "other")
+        other, another, *_ = (tmp_path / "other.pub").read_text().split()
+        project.write_text(project.read_text() + f"[127.0.0.2]:{fleet.sshd.port} {other} {another}\n")
+    host, access = reach()
+    access = dataclasses.replace(access, known_hosts=(project, system))
+    told = (f"web1: THE KEY THAT [127.0.0.2]:{fleet.sshd.port} SHOWS IS REVOKED by {system}: ssh-ed25519 "
+            f"{fingerprint(fleet.place / 'ssh' / 'host_key.pub')}")
+    assert refused(host, access).message == told
+    with pytest.raises(Refused) as caught:
+        trust.look(host, access)
+    assert caught.value.message == told and "do not log in" in caught.value.hint
+
+
+def test_lines_that_are_no_keys_of_hosts_keep_nobody_out(fleet, reach):
+    """paramiko ends at the first of them with an error that is not its own."""
+    path = fleet.root / "deploy" / "known_hosts"
+    path.write_text("@cert-authority *.example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI\nweb9 ssh-rsa AAA\nweb9 ssh-rsa\n" + path.read_text())
+    transport.open(*reach()).close()
+
+
 def test_trust_keeps_the_key_and_then_it_is_known(fleet, reach):
     path = fleet.root / "deploy" / "known_hosts"
     path.write_text("")
@@ -124,6 +150,47 @@ def test_the_gateways_key_is_checked_too(fleet, reach, tmp_path):
     channel = transport.open(host, access)
     assert observe(channel)["state"]["host"] == "127.0.0.2"
     channel.close()
+
+
+@pytest.fixture
+def configured(fleet, reach, tmp_path):
+    """configured(text): (host, access) of a host `inner` that only an ssh config knows; {key}: the key that lets in. Its account and port are said already."""
+    from fabric import Config
+
+    def configured(text, **files):
+        for name, each in {"config": text, **files}.items():
+            (tmp_path / name).write_text(each.replace("KEY", str(fleet.place / "ssh" / "client_key")).replace("HERE", str(tmp_path)))
+        with open(tmp_path / "config", "a") as config:
+            config.write(f"Host *\n  Port {fleet.sshd.port}\n  User {__import__('getpass').getuser()}\n")
+        _, access = reach(config=Config(runtime_ssh_path=str(tmp_path / "config")), identity="", user="")
+        return Host("inner"), access
+    return configured
+
+
+def test_an_alias_that_an_included_file_has(configured):
+    channel = transport.open(*configured("Include HERE/more\n", more="Host inner\n  HostName 127.0.0.2\n  IdentityFile KEY\n"))
+    assert observe(channel)["state"]["host"] == "127.0.0.2"
+    channel.close()
+
+
+def test_keys_that_the_config_names_and_that_are_not_there_are_passed_over(configured, monkeypatch):
+    """OpenSSH does so; paramiko ended at the first, as if the host could not be reached. On the way to a gateway as well."""
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    config = "Host inner\n  HostName 127.0.0.2\n  ProxyJump jump\nHost jump\n  HostName 127.0.0.3\nHost *\n  IdentityFile HERE/none\n  IdentityFile KEY\n"
+    channel = transport.open(*configured(config))
+    assert observe(channel)["state"]["host"] == "127.0.0.2"
+    channel.close()
+
+
+def test_a_program_on_the_way_that_is_not_there(configured):
+    error = refused(*configured("Host inner\n  HostName 127.0.0.2\n  IdentityFile KEY\n  ProxyCommand /nowhere/nc %h %p\n"))
+    assert error.message == "inner: /nowhere/nc cannot be used: no such file or directory"
+    assert error.hint == "`identity`, or ~/.ssh/config, names it as a key or as a ProxyCommand"
+
+
+def test_a_config_that_cannot_be_read_is_refused_with_its_name(configured, tmp_path):
+    error = refused(*configured("Include HERE/more\n", more='Host "inner\n'))
+    assert error.message.startswith(f"{tmp_path}/config: ") and error.hint == "ssh -G HOST says what OpenSSH makes of it"
 
 
 def test_a_port_where_nobody_answers(reach):

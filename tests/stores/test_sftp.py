@@ -59,6 +59,17 @@ def test_a_changed_host_key_is_refused(server, url, tmp_path):
                              f"known is {before}")
 
 
+def test_a_revoked_host_key_is_refused_whatever_else_is_known(server, url, tmp_path):
+    """And a certificate authority's line, which paramiko's own reader ends at, hurts nobody."""
+    known = tmp_path / "home/.ssh/known_hosts"
+    known.write_text("@cert-authority *.example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI\n" + known.read_text())
+    assert open_store(url, tmp_path).apps() == []
+    kind, key, *_ = (tmp_path / "sshd/host_key.pub").read_text().split()
+    known.write_text(known.read_text() + f"@revoked * {kind} {key}\n")
+    assert refusal(open_store(url, tmp_path).apps).message == (
+        f"artifacts: THE KEY THAT [127.0.0.1]:{server.port} SHOWS IS REVOKED by {known}: ssh-ed25519 {shown(tmp_path / 'sshd/host_key.pub')}")
+
+
 def test_a_key_that_the_server_does_not_know(server, url, tmp_path):
     (tmp_path / "sshd/authorized_keys").write_text("")
     assert refusal(open_store(url, tmp_path).apps).message == f"{url}: Authentication failed."
@@ -76,6 +87,21 @@ def test_a_way_that_is_not_followed_is_refused(server, url, tmp_path):
     assert refusal(open_store(url, tmp_path).apps).lines() == [
         "artifacts: ~/.ssh/config names a ProxyJump, which a store does not follow", "now:  nothing changed",
         "next: write ProxyCommand ssh -W %h:%p door there"]
+
+
+def test_a_program_that_is_not_there_is_no_empty_store(server, url, tmp_path):
+    with open(tmp_path / "home/.ssh/config", "a") as config:
+        config.write("Host artifacts\n  ProxyCommand /nowhere/nc %h %p\n")
+    store = open_store(url, tmp_path)
+    assert refusal(store.apps).message == f"{url}: [Errno 2] No such file or directory: '/nowhere/nc'"
+    assert refusal(lambda: store.versions("shop")).message.startswith(f"{url}: [Errno 2] ")
+
+
+def test_keys_that_the_config_names_and_that_are_not_there_are_passed_over(server, url, tmp_path):
+    path = tmp_path / "home/.ssh/config"
+    os.rename(path, path.with_name("more"))
+    path.write_text(f"IdentityFile {tmp_path}/none\nInclude more\n")
+    assert open_store(url, tmp_path).apps() == []
 
 
 def test_a_proxy_command_is_followed(server, url, tmp_path):

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Callable, Iterable, Mapping, Protocol
 
 from weft.errors import Refused
+from weft.openssh import known_hosts
 from weft.record import field, record
-from weft.rollout import hostkeys, zipapp
+from weft.rollout import zipapp
 from weft.rollout.inventory import Host
 from weft.rollout.wire import Event
 
@@ -35,7 +36,7 @@ class Access:
     python: str = "/usr/bin/python3"
     user: str = ""
     identity: str = ""
-    known_hosts: tuple[Path, ...] = (hostkeys.USER, hostkeys.SYSTEM)
+    known_hosts: tuple[Path, ...] = (known_hosts.USER, known_hosts.SYSTEM)
     connect_timeout: int = 10
     prefix: Path | None = None
     command: str = ENGINE

@@ -7,48 +7,20 @@ first one counts: the project decides for everybody who deploys it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any
 
 from weft.errors import Refused
-
-USER = Path("~/.ssh/known_hosts")
-SYSTEM = Path("/etc/ssh/ssh_known_hosts")
-
-
-def key_name(address: str, port: int) -> str:
-    """How known_hosts writes a host: the port is named unless it is 22."""
-    return address if port == 22 else f"[{address}]:{port}"
-
-
-class Known:
-    """The keys of several known_hosts files, read once for all hosts."""
-
-    def __init__(self, files: Iterable[Path]):
-        from paramiko.hostkeys import HostKeys
-        self.files: list[tuple[Path, Any]] = []
-        for path in (each.expanduser() for each in files):
-            if path.is_file():
-                keys = HostKeys()
-                keys.load(str(path))
-                self.files.append((path, keys))
-
-    def find(self, name: str) -> list[tuple[Path, Any]]:
-        """The keys for a host with the file each is from; the one that counts first for every type."""
-        return [(path, key) for path, keys in self.files for key in (keys.lookup(name) or {}).values()]
-
-    def prime(self, client: Any, name: str) -> None:
-        """Give a paramiko client the keys of the one host that it will connect to."""
-        for _path, key in reversed(self.find(name)):
-            client.get_host_keys().add(name, key.get_name(), key)
+from weft.openssh.known_hosts import Known, names as is_of
 
 
 class Reject:
     """Paramiko's policy for a host that no file knows: refuse with the fingerprint and the next move."""
 
-    def __init__(self, host: str, again: str = ""):
-        self.host, self.again = host, again
+    def __init__(self, host: str, known: Known, again: str = ""):
+        self.host, self.known, self.again = host, known, again
 
     def missing_host_key(self, _client: Any, name: str, key: Any) -> None:
+        self.known.refuse_revoked(self.host, name, key)
         raise Refused(f"{self.host}: the host key of {name} is not known yet: {key.get_name()} {key.fingerprint}",
                       f"compare with the host's own (ssh-keygen -lf on it), then: fab trust --host {self.host}{self.again}")
 
@@ -66,7 +38,8 @@ class Capture:
 
 
 def changed(host: str, name: str, key: Any, known: Known, again: str = "") -> Refused:
-    """The refusal for a key that is not the known one: somebody in between, or a host made anew."""
+    """The refusal for a key that is not the known one: somebody in between, or a host made anew. Raises it for one that is revoked."""
+    known.refuse_revoked(host, name, key)
     path, old = known.find(name)[0]
     return Refused(
         f"{host}: THE HOST KEY OF {name} HAS CHANGED: it shows {key.get_name()} {key.fingerprint}, but {path} has "
@@ -86,13 +59,8 @@ def remember(path: Path, name: str, key: Any) -> None:
 
 def _without(line: str, name: str) -> str | None:
     """The line without that host; None if nothing is left of it."""
-    names, space, rest = line.partition(" ")
-    if not space or line.startswith(("#", "@")):
+    if not line.strip() or line.lstrip().startswith(("#", "@")):
         return line
-    kept = [each for each in names.split(",") if each != name and not _hashed(each, name)]
-    return f"{','.join(kept)} {rest}" if kept else None
-
-
-def _hashed(entry: str, name: str) -> bool:
-    from paramiko.hostkeys import HostKeys
-    return entry.startswith("|1|") and HostKeys.hash_host(name, entry) == entry
+    names, *rest = line.split(maxsplit=1)  # a tab parts them as well
+    kept = [each for each in names.split(",") if not is_of(each, name)]
+    return " ".join([",".join(kept), *rest]) if kept else None

@@ -16,6 +16,7 @@ from itertools import chain
 from typing import Any, BinaryIO, Iterable, Iterator
 
 from weft.errors import OutcomeUnknown, Refused, WeftError
+from weft.openssh import config as ssh_config, known_hosts
 from weft.rollout import hostkeys, prompt
 from weft.rollout.inventory import Host
 from weft.rollout.access import SUDO, Access, Login, Unreachable
@@ -23,7 +24,7 @@ from weft.rollout.gateway import Gateways
 from weft.rollout.sessions import Sessions
 from weft.rollout.wire import Answer, Event, Feeder, line
 
-_known: dict[tuple[Any, ...], hostkeys.Known] = {}
+_known: dict[tuple[Any, ...], known_hosts.Known] = {}
 _configs: dict[int, Any] = {}
 _lock = threading.Lock()
 _gateways = Gateways()
@@ -171,30 +172,37 @@ def connection(host: Host, access: Access) -> Any:
                           connect_kwargs=options, connect_timeout=wait)
     except (ValueError, _ssh_error()) as error:
         raise Refused(f"{host.name}: ~/.ssh/config: {error}") from None
+    for link in links(made):
+        _drop_absent_keys(link)
     for gateway in list(links(made))[:-1]:
         gateway.connect_timeout = access.connect_timeout
         gateway.connect_kwargs = {"transport_factory": prompt.transport, **gateway.connect_kwargs, "channel_timeout": access.connect_timeout}
     return made
 
 
+def _drop_absent_keys(link: Any) -> None:
+    named = link.ssh_config.get("identityfile", [])
+    absent = set(named) - set(ssh_config.identities(link.ssh_config))
+    if absent:
+        link.connect_kwargs = {**link.connect_kwargs, "key_filename": [each for each in link.connect_kwargs.get("key_filename", []) if each not in absent]}
+
+
 def _config(access: Access) -> Any:
-    """One Config for all hosts: reading ~/.ssh/config and Fabric's files once."""
+    """One Config for all hosts: reading ~/.ssh/config, what it includes, and Fabric's files once."""
     from fabric import Config
-    if access.config is not None:
-        return access.config
     with _lock:
-        if 0 not in _configs:
-            _configs[0] = Config()
-        return _configs[0]
+        if id(access.config) not in _configs:
+            _configs[id(access.config)] = access.config, ssh_config.whole(Config() if access.config is None else access.config)  # the first is kept so that none other gets its id
+        return _configs[id(access.config)][1]
 
 
-def known_keys(access: Access) -> hostkeys.Known:
+def known_keys(access: Access) -> known_hosts.Known:
     """The files of known keys, read again only when one of them has changed."""
     files = tuple(path.expanduser() for path in access.known_hosts)
     stamp = (files, *((path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None for path in files))
     with _lock:
         if stamp not in _known:
-            _known[stamp] = hostkeys.Known(files)
+            _known[stamp] = known_hosts.Known(files)
         return _known[stamp]
 
 
@@ -206,13 +214,13 @@ def links(connection: Any) -> Iterator[Any]:
     yield connection
 
 
-def secure(link: Any, host: Host, access: Access, known: hostkeys.Known) -> None:
+def secure(link: Any, host: Host, access: Access, known: known_hosts.Known) -> None:
     """Known keys and a rejecting policy, before anything is opened."""
-    known.prime(link.client, hostkeys.key_name(link.host, link.port))
-    link.client.set_missing_host_key_policy(hostkeys.Reject(host.name, access.again))
+    known.prime(link.client, known_hosts.key_name(link.host, link.port))
+    link.client.set_missing_host_key_policy(hostkeys.Reject(host.name, known, access.again))
 
 
-def open_links(connection: Any, host: Host, access: Access, known: hostkeys.Known) -> Any:
+def open_links(connection: Any, host: Host, access: Access, known: known_hosts.Known) -> Any:
     """Open the gateways that no other host has opened, then the host: the lease of its gateway, None without one. Raises Refused with the
     reason, in the words of what went wrong."""
     at, gateway = connection, None
@@ -240,16 +248,18 @@ def open_links(connection: Any, host: Host, access: Access, known: hostkeys.Know
         raise translate(error, host, at, access, known) from None
 
 
-def translate(error: Exception, host: Host, link: Any, access: Access, known: hostkeys.Known) -> Exception:
+def translate(error: Exception, host: Host, link: Any, access: Access, known: known_hosts.Known) -> Exception:
     """The refusal for what paramiko raised while connecting; anything else is a bug and keeps its traceback."""
     import paramiko
     where = f"{link.host}:{link.port}"
     if isinstance(error, paramiko.BadHostKeyException):
-        return hostkeys.changed(host.name, hostkeys.key_name(link.host, link.port), error.key, known, access.again)
+        return hostkeys.changed(host.name, known_hosts.key_name(link.host, link.port), error.key, known, access.again)
     if isinstance(error, paramiko.AuthenticationException):
         return Refused(f"{host.name}: {where} does not let {link.user} in: {error}",
                        f"a host that is new: fab setup --as root; otherwise try: ssh -p {link.port} {link.user}@{link.host} "
                        "(the key comes from `identity`, ~/.ssh/config or the agent)")
+    if isinstance(error, OSError) and error.filename:  # no word of the network's
+        return Refused(f"{host.name}: {error.filename} cannot be used: {(error.strerror or '').lower()}", "`identity`, or ~/.ssh/config, names it as a key or as a ProxyCommand")
     reason = _reason(error, access)
     if not reason:
         return error

@@ -11,10 +11,11 @@ from typing import Any
 
 from weft.config.load import Layer
 from weft.errors import UsageError
-from weft.rollout import hostkeys
+from weft.openssh import known_hosts
 from weft.rollout.access import ENGINE, Access, Channel
 from weft.rollout.inventory import Host
 from weft.rollout.site import interpreter
+
 
 def access(env: Layer, root: Path, config: Any = None, again: str = "") -> Access:
     """What an environment says about reaching its hosts. Raises UsageError with file and line."""
@@ -28,7 +29,7 @@ def access(env: Layer, root: Path, config: Any = None, again: str = "") -> Acces
     return Access(
         kind=env["transport"], python=interpreter(env["python"]), user=env["user"],
         identity=str(root / Path(identity).expanduser()) if identity else "",
-        known_hosts=(root / Path(env["known_hosts"]).expanduser(), hostkeys.USER, hostkeys.SYSTEM),
+        known_hosts=(root / Path(env["known_hosts"]).expanduser(), known_hosts.USER, known_hosts.SYSTEM),
         connect_timeout=(config.connect_kwargs.get("timeout") if config is not None else 0) or env["connect_timeout"],
         prefix=root / env["prefix"] if env["prefix"] else None,
         command=ENGINE, config=config, again=again)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from weft.openssh.known_hosts import Known, key_name
 from weft.record import record
 from weft.rollout import hostkeys, ssh
 from weft.rollout.inventory import Host
@@ -46,16 +47,18 @@ def look(host: Host, access: Access) -> Seen | None:
     return None
 
 
-def _look(link: Any, host: Host, access: Access, known: hostkeys.Known, last: bool) -> Seen | None:
+def _look(link: Any, host: Host, access: Access, known: Known, last: bool) -> Seen | None:
     import paramiko
-    name = hostkeys.key_name(link.host, link.port)
+    name = key_name(link.host, link.port)
     known.prime(link.client, name)
     link.client.set_missing_host_key_policy(hostkeys.Capture())
     try:
         link.open()
     except hostkeys.Capture.Seen as seen:
+        known.refuse_revoked(host.name, name, seen.key)
         return Seen(host.name, name, seen.key)
     except paramiko.BadHostKeyException as changed:
+        known.refuse_revoked(host.name, name, changed.key)
         path, old = known.find(name)[0]
         return Seen(host.name, name, changed.key, f"{old.get_name()} {old.fingerprint} ({path})")
     except Exception as error:

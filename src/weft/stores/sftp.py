@@ -15,6 +15,8 @@ from typing import Any, BinaryIO, Iterator
 from urllib.parse import unquote, urlsplit
 
 from weft.errors import Refused, UsageError
+from weft.openssh import config as ssh_config
+from weft.openssh.known_hosts import SYSTEM, USER, Known, key_name
 from weft.stores import common, space
 from weft.stores.keyed import UPLOAD, KeyedStore
 
@@ -50,15 +52,15 @@ class Way:
         if said.get("proxyjump", "none") != "none":
             raise Refused(f"{self.host}: ~/.ssh/config names a ProxyJump, which a store does not follow",
                           f"write ProxyCommand ssh -W %h:%p {said['proxyjump']} there")
-        for path in (Path("/etc/ssh/ssh_known_hosts"), Path("~/.ssh/known_hosts").expanduser(), self.keys):
-            if path.is_file():
-                client.load_system_host_keys(str(path))
-        client.set_missing_host_key_policy(_Reject(self.host))
+        at, port = said.get("hostname", self.host), self.port or int(said.get("port", 22))
+        known, name = Known((self.keys, USER, SYSTEM)), key_name(at, port)
+        known.prime(client, name)
+        client.set_missing_host_key_policy(_Reject(self.host, known))
         proxy = paramiko.ProxyCommand(said["proxycommand"]) if said.get("proxycommand", "none") != "none" else None
         try:
-            client.connect(said.get("hostname", self.host), self.port or int(said.get("port", 22)), self.user or said.get("user"),
-                           key_filename=said.get("identityfile"), timeout=_SECONDS, banner_timeout=_SECONDS, sock=proxy)
+            client.connect(at, port, self.user or said.get("user"), key_filename=ssh_config.identities(said), timeout=_SECONDS, banner_timeout=_SECONDS, sock=proxy)
         except paramiko.BadHostKeyException as error:
+            known.refuse_revoked(self.host, name, error.key)
             raise Refused(f"{self.host}: THE HOST KEY HAS CHANGED: it shows {error.key.get_name()} {error.key.fingerprint}, "
                           f"known is {error.expected_key.fingerprint}",
                           "somebody may stand between you and the host; only if you know that it was made anew, mend known_hosts"
@@ -67,18 +69,17 @@ class Way:
         return client
 
     def _configured(self) -> dict[str, Any]:
-        import paramiko
-        path = Path("~/.ssh/config").expanduser()
-        return dict(paramiko.SSHConfig.from_path(str(path)).lookup(self.host)) if path.is_file() else {}
+        return dict(ssh_config.read([ssh_config.USER]).lookup(self.host))
 
 
 class _Reject:
     """Paramiko's policy for a host that no file knows."""
 
-    def __init__(self, host: str):
-        self.host = host
+    def __init__(self, host: str, known: Known):
+        self.host, self.known = host, known
 
     def missing_host_key(self, _client: Any, name: str, key: Any) -> None:
+        self.known.refuse_revoked(self.host, name, key)
         raise Refused(f"{self.host}: the host key of {name} is not known: {key.get_name()} {key.fingerprint}",
                       f"compare with the host's own (ssh-keygen -lf on it), then add it to {PROJECT_KEYS} or ~/.ssh/known_hosts")
 
@@ -100,15 +101,17 @@ class Sftp:
         """The SFTP client, for this thread alone; what goes wrong becomes a refusal, "not there" only where one writes."""
         import paramiko
         with self._lock:
+            opened = False
             try:
                 transport = self._client and self._client.get_transport()
                 if not transport or not transport.is_active():
                     self._client = self.way.connect()
                     self._sftp = self._client.open_sftp()
                     self._sftp.get_channel().settimeout(_SECONDS)
+                opened = True
                 yield self._sftp
             except (OSError, EOFError, paramiko.SSHException) as error:
-                if isinstance(error, FileNotFoundError) and not writing:
+                if isinstance(error, FileNotFoundError) and opened and not writing:
                     raise
                 said = common.scrubbed(str(error)) or type(error).__name__
                 raise Refused(f"{self.shown}: {said}", "check the address, your key and your rights there") from None

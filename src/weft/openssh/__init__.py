@@ -1,0 +1,1 @@
+"""What ~/.ssh says, as OpenSSH reads it, where paramiko reads less."""

@@ -1,0 +1,90 @@
+"""~/.ssh/config with what its Include lines name; paramiko, and so Fabric, passes over those lines.
+
+What an included file says counts under the conditions that its Include stands under, as in OpenSSH: its own Host and Match lines are handed on with those added.
+Imports paramiko late.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import Any, Iterable, Iterator
+
+from weft.errors import Refused
+
+USER = Path("~/.ssh/config")
+SYSTEM = Path("/etc/ssh/ssh_config")
+_SETTING = re.compile(r"\s*(\w+)(?:\s*=\s*|\s+)(.+?)\s*")
+_DEPTH = 16  # OpenSSH's own limit
+
+
+def read(paths: Iterable[Path]) -> Any:
+    """A paramiko SSHConfig of all of them; files that are not there are left out. Raises Refused, with the file, for what cannot be read."""
+    from paramiko import SSHConfig
+    from paramiko.ssh_exception import ConfigParseError
+    config = SSHConfig()
+    for path in (each.expanduser() for each in paths):
+        try:
+            config.parse(_lines(path, SYSTEM.parent if path == SYSTEM else USER.parent.expanduser(), (), 0) if path.is_file() else [])
+        except (ConfigParseError, ValueError) as error:
+            raise Refused(f"{path}: {error}", "ssh -G HOST says what OpenSSH makes of it") from None
+        except OSError as error:
+            raise Refused(f"{error.filename or path} cannot be read: {error.strerror}", "mend its rights, or take its name out of the Include") from None
+    return config
+
+
+def whole(config: Any) -> Any:
+    """A Fabric Config that knows what its files include; the same one where they include nothing. Raises as `read`."""
+    if not any("include" in block["config"] for block in config.base_ssh_config._config):
+        return config
+    named = [config._runtime_ssh_path] if config._runtime_ssh_path else [config._user_ssh_path, config._system_ssh_path]
+    from invoke import Config
+    made = Config.clone(config)
+    made._set(base_ssh_config=read(map(Path, named)))
+    return made
+
+
+def identities(said: Any) -> list[str]:
+    """The key files that a config names for a host (a lookup in what `read` gives) and that are there. OpenSSH passes over the others; paramiko ends at the first of them."""
+    return [each for each in said.get("identityfile", []) if os.path.isfile(each)]
+
+
+def _lines(path: Path, base: Path, within: tuple[str, ...], depth: int) -> Iterator[str]:
+    """A file's lines, with those of the files that it includes in their places. base: where relative names begin. within: the conditions that it is read under."""
+    if depth > _DEPTH:
+        raise ValueError(f"more than {_DEPTH} files include one another, the last of them {path}")
+    block = within
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        setting = _SETTING.fullmatch(line)
+        word, value = (setting[1].lower(), setting[2]) if setting else ("", "")
+        if word in ("host", "match"):
+            block = (*within, *_conditions(word, value))
+            yield _header(block) if within else line
+        elif word == "include":
+            for each in _files(value, base):
+                yield _header(block)
+                yield from _lines(each, base, block, depth + 1)
+            yield _header(block)
+        else:
+            yield line
+
+
+def _conditions(word: str, value: str) -> tuple[str, ...]:
+    """Those of a Host or a Match line, as a Match line has them."""
+    words = shlex.split(value)
+    if word == "host":
+        return ("originalhost", shlex.quote(",".join(words)))
+    return tuple(shlex.quote(each) for each in words if each.lower() != "all")
+
+
+def _header(block: tuple[str, ...]) -> str:
+    return f"Match {' '.join(block)}" if block else "Host *"
+
+
+def _files(value: str, base: Path) -> list[Path]:
+    """What an Include names: patterns over files, in the order of their names; what is not there is nothing."""
+    patterns = [os.path.join(base, os.path.expanduser(each)) for each in shlex.split(value)]
+    return [Path(found) for pattern in patterns for found in sorted(glob.glob(pattern)) if os.path.isfile(found)]
