@@ -2,11 +2,12 @@
 
 Real hosts (network namespaces, sshd, Apache with mod_wsgi), one application with a dependency from PyPI, four cells a fleet: the first deploy, a new version with
 the same dependencies, the same deploy again, and the rollback. weft runs as it comes (canary, waves, two seconds' watch in each) and as the others do, in one
-wave without a watch and with root's login (`weft at once`), where weft as it comes logs in as an account of its own and needs sudo. Seconds are those of the command, the median
-of five for the same deploy again and the rollback where they take less than 10; CPU is the operator's, of the command and what it waited for; bytes are those that crossed
+wave without a watch and with root's login (`weft at once`), where weft as it comes logs in as an account of its own and needs sudo. Seconds are those of the command, medians
+of five for the same deploy again and the rollback where they take less than 5 s, for which the tools take turns, each on a fleet of its own (all of them with up to 8 hosts, weft at once
+and Fabric with more), since a shared machine's speed wanders by more than lies between some of them. CPU is the operator's, of the command and what it waited for; bytes are those that crossed
 the hosts' network cables, both ways. After each run every host is asked what it serves; one that does not serve what it should ends the bench with 1.
 
-The small fleets come first. A tool is left out of a fleet that it would not end with before `--minutes` are over, by what it took for a smaller one, and the
+The small fleets come first, the slow link before the quick one. A tool is left out of a fleet that it would not end with before `--minutes` are over, by what it took for a smaller one, and the
 table says so; the whole matrix takes two hours to two and a half on two cores. A tool that fails is named, and the bench ends with 1. Each cell is told when it is known,
 the table of all of them at the end, also at Ctrl-C and SIGTERM, and with `--table` into a file after each fleet.
 
@@ -16,6 +17,7 @@ the user's cache (110 MB; half a minute of processor).
 
 import argparse
 import compileall
+import contextlib
 import os
 import shutil
 import signal
@@ -40,9 +42,12 @@ VERSIONS = {"first": "0.1.0", "new": "0.2.0", "again": "0.2.0", "rollback": "0.1
 ENTRY = "import os\nos.environ['WEFT_SETTINGS'] = '/srv/app/current/app.ini'\nfrom hello.app import application\n"
 LIMIT = 900
 """Seconds for one command."""
-QUICK, TIMES = 10.0, 5
-"""Seconds below which the same deploy again and the rollback are run so many times, for their median."""
+QUICK, TIMES = 5.0, 5
+"""Seconds below which the same deploy again and the rollback are run so many times."""
 BASE = "weft at once"
+CLOSE, FEW = (BASE, "Fabric"), 8
+"""Tools that are always measured in turn; with so many hosts or fewer all of them are."""
+ONCE = [kind.name for kind in PEERS if not kind.returns]
 
 
 class Failed(Exception):
@@ -122,8 +127,7 @@ def by_weft(fleet, home, place, one_wave):
         figures = measured(fleet, [tool("fab"), *words], made.project, made.env)
         settled(made, version)
         return figures
-    for cell in CELLS:
-        yield cell, median(run, cell)
+    return run
 
 
 def by_peer(kind, fleet, home, place, tools):
@@ -146,15 +150,11 @@ def by_peer(kind, fleet, home, place, tools):
         figures = measured(fleet, peer.command(cell, version), work, made.env)
         settled(made, version)
         return figures
-    for cell in CELLS:
-        yield cell, median(run, cell)
+    return run
 
 
-def median(run, cell):
-    """Of five runs where the first is quick and the cell can be had again; a rollback goes to and fro. A shared machine's speed wanders by a tenth."""
-    seen = [run(cell, VERSIONS[cell])]
-    while cell in ("again", "rollback") and seen[0]["seconds"] < QUICK and len(seen) < TIMES:
-        seen.append(run(cell, VERSIONS["again"] if cell == "again" or len(seen) % 2 else VERSIONS["rollback"]))
+def median(seen):
+    """The run in the middle."""
     return sorted(seen, key=lambda each: each["seconds"])[len(seen) // 2]
 
 
@@ -177,16 +177,22 @@ def table(results, tools, left):
         for cell in CELLS:
             said = []
             for name in tools:
-                seen, base = cells.get(name, {}).get(cell), cells.get(BASE, {}).get(cell)
+                seen, base = (middle(cells, each, cell) for each in (name, BASE))
                 ratio = f" ({seen['seconds'] / base['seconds']:.1f}x)" if seen and base and name != BASE else ""
                 said.append(f"{seen['seconds']:.2f} s{ratio}, CPU {seen['cpu']:.2f} s, {seen['bytes'] / 1e6:.2f} MB" if seen else left.get((count, rtt, name), ""))
             lines.append(f"| {count}, {rtt} ms | {cell} | " + " | ".join(said) + " |")
-    worse = [f"{count} hosts, {rtt} ms, {cell}: {name} {cells[name][cell]['seconds'] / cells[BASE][cell]['seconds']:.2f}x" for (count, rtt), cells in results.items()
-             for name in tools if not name.startswith("weft") for cell in CELLS
-             if cell in cells.get(name, {}) and cell in cells.get(BASE, {}) and cells[name][cell]["seconds"] < cells[BASE][cell]["seconds"]]
+    worse = [f"{count} hosts, {rtt} ms, {cell}: {name} {other['seconds'] / base['seconds']:.2f}x" for (count, rtt), cells in results.items()
+             for name in tools if not name.startswith("weft") for cell in CELLS for other, base in [(middle(cells, name, cell), middle(cells, BASE, cell))]
+             if other and base and other["seconds"] < base["seconds"]]
     if any(BASE in cells for cells in results.values()):
         lines += ["", "Quicker than weft at once: " + ("; ".join(worse) or "none, in no cell that was measured")]
     return "\n".join(lines)
+
+
+def middle(cells, name, cell):
+    """A cell's figures for a tool; None where there are none."""
+    seen = cells.get(name, {}).get(cell)
+    return median(seen) if seen else None
 
 
 def main():
@@ -202,19 +208,25 @@ def main():
         raise SystemExit("this machine lacks " + "; ".join(lacks))
     tools = [BASE, "weft", *(kind.name for kind in PEERS)]
     tools = [name for name in tools if not said.only or name in said.only.split(",")]
-    fleets = [(int(count), int(rtt), name) for count in said.hosts.split(",") for rtt in said.rtt.split(",") for name in tools]
+    groups = [(int(count), int(rtt), names) for count in said.hosts.split(",") for rtt in said.rtt.split(",") for names in at_once(tools, int(count))]
     place = Path(tempfile.mkdtemp(prefix="weft-bench-rollout-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        return run(place, sorted(fleets, key=rank), tools, said.minutes * 60, said.table)
+        return run(place, sorted(groups, key=rank), tools, said.minutes * 60, said.table)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def rank(fleet):
-    """Small ones first; of the large ones weft before the others, and the slow link before the quick one."""
-    count, rtt, name = fleet
-    return count * (1 if name == BASE else 2.2) * (1 if rtt else 1.3)
+def rank(group):
+    """Small fleets first, and the slow link before the quick one."""
+    count, rtt, _names = group
+    return count, -rtt
+
+
+def at_once(tools, count):
+    """The tools in groups that are measured in turn, each with its own fleet: all of them where the hosts are few, else those whose figures lie close."""
+    together = tuple(name for name in tools if count <= FEW or name in CLOSE)
+    return [group for group in (together, *((name,) for name in tools if name not in together)) if group]
 
 
 class Found:
@@ -232,50 +244,83 @@ class Found:
             self.file.write_text(self.text())
 
 
-def run(place, fleets, tools, seconds, file):
-    """1 where a tool failed, else 0. seconds: for the fleets, from when all is there that they need."""
+def run(place, groups, tools, seconds, file):
+    """1 where a tool failed, else 0. seconds: for the groups, from when all is there that they need."""
     found = Found(tools, file)
     bins = installed() if set(tools) - {BASE, "weft"} else None
     print("compiling weft, as pip has compiled the others, and making two releases", flush=True)
     compileall.compile_dir(HERE.parent / "src", quiet=2)
     home = prepared(place)
     try:
-        measure(found, place, fleets, time.monotonic() + seconds, home, bins)
+        measure(found, place, groups, time.monotonic() + seconds, home, bins)
     finally:
         print(found.text(), flush=True)
     return 1 if "failed" in found.left.values() else 0
 
 
-def measure(found, place, fleets, end, home, bins):
-    results, left, pace = found.results, found.left, {}
-    for count, rtt, name in fleets:
-        results.setdefault((count, rtt), {})
-        if (begun := time.monotonic()) + pace.get(name, 0) * count > end:
-            left[count, rtt, name] = "left out, for want of time"
+def measure(found, place, groups, end, home, bins):
+    pace = {}
+    for count, rtt, names in groups:
+        if (begun := time.monotonic()) + pace.get(names, 0) * count > end:
+            found.left.update({(count, rtt, name): "left out, for want of time" for name in names})
             continue
-        at = place / f"{name}-{count}-{rtt}".replace(" ", "-").replace(",", "")
-        try:
-            with Fleet(count, **({"rtt": rtt / 1000} if rtt else {})) as fleet:
-                for cell, figures in cells_of(name, fleet, home, at, bins):
-                    results.setdefault((count, rtt), {}).setdefault(name, {})[cell] = figures
-                    if name == BASE:
-                        found.told.setdefault((count, rtt), {})[cell] = rollout_floor.steps(figures["said"])
-                    print(f"{count} hosts, {rtt} ms, {name}, {cell}: {figures['seconds']:.2f} s, CPU {figures['cpu']:.2f} s, {figures['bytes']:,} bytes", flush=True)
-                if name == BASE:
-                    found.fleets[count, rtt] = rollout_floor.together(fleet)
-                if name == BASE and rtt not in found.floors:
-                    found.floors[rtt] = measured_floor(fleet, at)
-        except (Failed, subprocess.SubprocessError) as error:
-            left[count, rtt, name] = "failed"
-            print(f"{count} hosts, {rtt} ms, {name}: failed: {error}", file=sys.stderr, flush=True)
+        at = place / f"{count}-{rtt}"
+        with contextlib.ExitStack() as fleets:
+            group = Group(found, count, rtt, fleets)
+            for name in names:
+                group.trying(name, lambda: group.join(name, home, at / name.replace(" ", "-"), bins))
+            for cell in CELLS:
+                group.measure(cell)
+            if BASE in group.runs:
+                group.floors(at / BASE.replace(" ", "-"))
         shutil.rmtree(at, ignore_errors=True)
-        pace[name] = max(pace.get(name, 0), (time.monotonic() - begun) / count) if count > 2 else pace.get(name, 0)
+        pace[names] = max(pace.get(names, 0), (time.monotonic() - begun) / count) if count > 2 else 0
         found.keep()
 
 
-def cells_of(name, fleet, home, at, bins):
-    kind = next((each for each in PEERS if each.name == name), None)
-    return by_peer(kind, fleet, home, at, bins) if kind else by_weft(fleet, home, at, name == BASE)
+class Group:
+    """Some tools with a fleet each, all of which are there at once. fleets: an ExitStack that ends them.  runs: {tool: run(cell, version)}."""
+
+    def __init__(self, found, count, rtt, fleets):
+        self.found, self.count, self.rtt, self.fleets, self.runs = found, count, rtt, fleets, {}
+        self.cells = found.results.setdefault((count, rtt), {})
+
+    def join(self, name, home, at, bins):
+        fleet = self.fleets.enter_context(Fleet(self.count, **({"rtt": self.rtt / 1000} if self.rtt else {})))
+        kind = next((each for each in PEERS if each.name == name), None)
+        self.runs[name] = by_peer(kind, fleet, home, at, bins) if kind else by_weft(fleet, home, at, name == BASE)
+        if name == BASE:
+            self.fleet = fleet
+
+    def trying(self, name, work):
+        """A tool that fails is named, and measured no more."""
+        try:
+            work()
+        except (Failed, subprocess.SubprocessError) as error:
+            self.runs.pop(name, None)
+            self.found.left[self.count, self.rtt, name] = "failed"
+            print(f"{self.count} hosts, {self.rtt} ms, {name}: failed: {error}", file=sys.stderr, flush=True)
+
+    def measure(self, cell):
+        """Once, and again where it was quick and can be had again; a rollback goes to and fro. The tools take turns, for a shared machine's speed wanders."""
+        for turn in range(TIMES if cell in ("again", "rollback") else 1):
+            for name in [each for each in self.runs if not turn or self.seen(each, cell)[0]["seconds"] < QUICK and not (cell == "rollback" and each in ONCE)]:
+                self.trying(name, lambda: self.run(name, cell, VERSIONS["new"] if turn % 2 else VERSIONS[cell]))
+
+    def seen(self, name, cell):
+        return self.cells.setdefault(name, {}).setdefault(cell, [])
+
+    def run(self, name, cell, version):
+        figures = self.runs[name](cell, version)
+        self.seen(name, cell).append(figures)
+        if name == BASE:
+            self.found.told.setdefault((self.count, self.rtt), {})[cell] = rollout_floor.steps(figures["said"])
+        print(f"{self.count} hosts, {self.rtt} ms, {name}, {cell}: {figures['seconds']:.2f} s, CPU {figures['cpu']:.2f} s, {figures['bytes']:,} bytes", flush=True)
+
+    def floors(self, at):
+        self.found.fleets[self.count, self.rtt] = rollout_floor.together(self.fleet)
+        if self.rtt not in self.found.floors:
+            self.found.floors[self.rtt] = measured_floor(self.fleet, at)
 
 
 def measured_floor(fleet, at):

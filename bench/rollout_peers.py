@@ -29,9 +29,11 @@ SITE = f"""\
 
 
 class Peer:
-    """files: wheels/VERSION/*.whl, app.ini and app.wsgi, where the tool is run. command(verb, version): an argument vector."""
+    """files: wheels/VERSION/*.whl, app.ini and app.wsgi, where the tool is run. command(verb, version): an argument vector. returns: whether a rollback leaves
+    what it leads away from, so that one can go back to it."""
 
     name = ""
+    returns = True
     needs = ()
 
     def __init__(self, place, fleet, tools):
@@ -192,6 +194,7 @@ class Capistrano(Peer):
     and holds the wheels beside the entry, since Capistrano deploys what is in version control."""
 
     name = "Capistrano"
+    returns = False
     needs = ("cap", "git")
 
     def write(self):

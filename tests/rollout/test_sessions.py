@@ -43,13 +43,13 @@ def test_one_whose_engine_waits_is_taken_first_and_only_once_unless_it_waits_for
     first, second = Channel(), Channel()
     ahead.keep(first)
     ahead.keep(second)
-    assert second.closed and ahead.take() == (first, True) and ahead.take() == (connection.opened[0], False)
+    assert second.closed and ahead.take("engine") == (first, True) and ahead.take("engine") == (connection.opened[0], False)
     ahead.keep(first)
     first.eof_received = True
-    assert ahead.take() == (connection.opened[1], False) and first.closed
+    assert ahead.take("engine") == (connection.opened[1], False) and first.closed
     monkeypatch.setattr(sessions, "FRESH", 0.0)
     ahead.keep(old := Channel())
-    assert ahead.take() == (connection.opened[2], False) and old.closed
+    assert ahead.take("engine") == (connection.opened[2], False) and old.closed
     last, late = Channel(), Channel()
     ahead.keep(last)
     ahead.close()
@@ -60,7 +60,7 @@ def test_one_whose_engine_waits_is_taken_first_and_only_once_unless_it_waits_for
 def test_a_host_with_one_session_a_connection_is_asked_again(monkeypatch):
     monkeypatch.setattr(sessions, "AGAIN", 0.0)
     connection = Connection(refused=2)
-    assert Sessions(connection, 5).take()[0] is connection.opened[0]
+    assert Sessions(connection, 5).take("engine")[0] is connection.opened[0]
     monkeypatch.setattr(sessions, "REFUSED", -1.0)
     with pytest.raises(ChannelException):
-        Sessions(Connection(refused=1), 5).take()
+        Sessions(Connection(refused=1), 5).take("engine")

@@ -293,9 +293,9 @@ def test_a_peer_that_fell_silent_between_two_requests_is_noticed(reach, monkeypa
     try:
         observe(channel)
         if not waits:
-            channel._sessions.take()[0].close()
-        next_one = channel._sessions.take()
-        channel._sessions.take = lambda: next_one
+            channel._sessions.take("true")[0].close()
+        next_one = channel._sessions.take("true")
+        channel._sessions.take = lambda _command: next_one
         os.kill(_sshd_of(channel.connection.transport.sock), signal.SIGSTOP)
         with pytest.raises(OutcomeUnknown) as caught:
             observe(channel)
@@ -473,9 +473,69 @@ def test_the_answer_to_the_start_of_a_command_is_not_waited_for(reach, monkeypat
     monkeypatch.setattr(paramiko.Channel, "_wait_for_event", lambda self: [waited.append(self), wait(self)])
     if not known:
         monkeypatch.setattr(prompt, "_SEND", "_another_name")
-    monkeypatch.setattr(channel._sessions, "_opened", lambda: session)
+    monkeypatch.setattr(channel._sessions, "_opened", lambda _command: (session, False))
     assert observe(channel)["state"]["host"] == "127.0.0.2" and bool(waited) is not known
     channel.close()
+
+
+def _told(monkeypatch, link):
+    """What is asked of and about sessions over a connection, in its order."""
+    from paramiko.common import MSG_CHANNEL_OPEN, MSG_CHANNEL_REQUEST
+    seen, send, names = [], link._send_message, {MSG_CHANNEL_OPEN: "open", MSG_CHANNEL_REQUEST: "command"}
+    monkeypatch.setattr(link, "_send_message", lambda data: [seen.append(names.get(data.asbytes()[0])), send(data)][1])
+    opened = paramiko.Channel._set_remote_channel
+    monkeypatch.setattr(paramiko.Channel, "_set_remote_channel", lambda self, *words: [seen.append("opened") if self.transport is link else None, opened(self, *words)][1])
+    return seen
+
+
+def _sessions_asked(seen):
+    return [each for each in seen if each][:3]
+
+
+def test_the_first_command_goes_out_behind_the_opening_of_its_session(reach, monkeypatch):
+    """And only the first: which number a later session gets is not known."""
+    channel = transport.open(*reach())
+    seen = _told(monkeypatch, channel.connection.transport)
+    observe(channel)
+    assert _sessions_asked(seen) == ["open", "command", "opened"]
+    held, since = channel._sessions.take("true"), len(seen)
+    assert held[1] and observe(channel)["state"]["host"] == "127.0.0.2"
+    assert _sessions_asked(seen[since:]) == ["open", "opened", "command"]
+    channel.close()
+
+
+@pytest.mark.parametrize("other", ["another server", "another paramiko"])
+def test_where_the_first_session_may_have_another_number_its_opening_is_waited_for(reach, monkeypatch, other):
+    channel = transport.open(*reach())
+    link = channel.connection.transport
+    if other == "another server":
+        link.remote_version = "SSH-2.0-Other_1.0"
+    else:
+        monkeypatch.setattr(type(link), "_send_user_message", paramiko.Transport._send_user_message)
+    seen = _told(monkeypatch, link)
+    assert observe(channel)["state"]["host"] == "127.0.0.2"
+    assert _sessions_asked(seen) == ["open", "opened", "command"]
+    channel.close()
+
+
+def test_a_host_that_opens_no_session(fleet, reach):
+    """sshd ends the connection at a command for a session that it has refused; nothing is waited for."""
+    config = fleet.place / "ssh" / "sshd_config"
+    before = config.read_text()
+    config.write_text(before + "MaxSessions 0\n")
+    fleet.sshd.stop()
+    fleet.sshd.start()
+    try:
+        channel = transport.open(*reach())
+        start = time.monotonic()
+        with pytest.raises(Refused) as caught:
+            observe(channel)
+        channel.close()
+    finally:
+        config.write_text(before)
+        fleet.sshd.stop()
+        fleet.sshd.start()
+    assert caught.value.message.startswith("web1: the connection is gone: ") and time.monotonic() - start < 10
 
 
 def logins(channel):
@@ -583,8 +643,8 @@ def test_a_server_that_refuses_the_command_is_told(fleet, reach):
 def test_root_needs_no_sudo(fleet, reach, monkeypatch):
     """Its host may have none."""
     channel = transport.open(*reach(command=f"sudo -n {fleet.command}"))
-    started = []
-    monkeypatch.setattr(channel._sessions, "start", lambda session, command: [started.append(command), session.exec_command(command)])
+    started, take = [], channel._sessions.take
+    monkeypatch.setattr(channel._sessions, "take", lambda command: [started.append(command), take(command)][1])
     assert observe(channel)["state"]["host"] == "127.0.0.2" and started == [str(fleet.command)]
     channel.user = "deploy"
     assert channel._engine() == f"sudo -n {fleet.command}"

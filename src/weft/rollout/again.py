@@ -18,18 +18,7 @@ from paramiko.common import MSG_SERVICE_ACCEPT
 from paramiko.message import Message
 
 from weft.rollout import prompt
-
-
-class Transport(paramiko.Transport):
-    """proven: the account and the key that have opened it by themselves; None with a password or in several steps."""
-
-    proven: tuple[str, Any] | None = None
-
-    def auth_publickey(self, username: str, key: Any, event: Any = None) -> Any:
-        """As paramiko's."""
-        left = super().auth_publickey(username, key, event)
-        self.proven = (username, key) if event is None and not left else None
-        return left
+from weft.rollout.link import Transport
 
 
 class _Sure(AuthHandler):

@@ -28,15 +28,15 @@ class Sessions:
         self._closed = False
         self._mutex = threading.Lock()
 
-    def take(self) -> tuple[Any, bool]:
-        """An open one, and whether a command was started in it. Raises what paramiko raises where none is to be had."""
+    def take(self, command: str) -> tuple[Any, bool]:
+        """An open one, and whether a command was started in it, of late or with its opening. Raises what paramiko raises where none is to be had."""
         with self._mutex:
             kept, self._kept = self._kept, None
         if kept is not None:
             if _lives(kept) and time.monotonic() - self._since < FRESH:
                 return kept, True
             kept.close()
-        return self._opened(), False
+        return self._opened(command)
 
     def keep(self, channel: Any) -> None:
         """One whose engine waits for another request, for the next `take`."""
@@ -75,12 +75,12 @@ class Sessions:
         if kept is not None:
             kept.close()
 
-    def _opened(self) -> Any:
+    def _opened(self, command: str) -> tuple[Any, bool]:
         from paramiko.ssh_exception import ChannelException
         end = time.monotonic() + REFUSED
         while True:
             try:
-                return self._connection.transport.open_session(window_size=WINDOW, timeout=self._timeout)
+                return prompt.opened(self._connection.transport, command, WINDOW, self._timeout)
             except ChannelException:
                 if time.monotonic() > end or self._closed:
                     raise

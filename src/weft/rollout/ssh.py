@@ -44,11 +44,12 @@ class SSHChannel:
              limit: float = 900.0) -> dict[str, Any]:
         setup = request.get("verb") == "setup"
         answer = Answer(self.host.name, on_event)
-        channel, started = self._session()
+        command = self._boot() if setup else self._engine()
+        channel, started = self._session(command)
         stays = False
         try:
             if not started:
-                self._sessions.start(channel, self._boot() if setup else self._engine())
+                self._sessions.start(channel, command)
             before = [BytesIO(self._luggage())] if setup else []
             feeder = Feeder(lambda block: _send(channel, block), channel.shutdown_write, b"",
                             chain(before, [BytesIO(line(request))], files), open=not setup)
@@ -82,10 +83,10 @@ class SSHChannel:
         if gateway:
             _gateways.release(gateway)
 
-    def _session(self) -> tuple[Any, bool]:
-        """An open session, and whether an engine waits in it already."""
+    def _session(self, command: str) -> tuple[Any, bool]:
+        """An open session, and whether an engine waits in it already, or the command was started."""
         try:
-            return self._sessions.take()
+            return self._sessions.take(command)
         except (socket.error, EOFError, AttributeError, _ssh_error()) as error:
             raise Unreachable(f"{self.host.name}: the connection is gone: {error}", "run the command again") from None
 
