@@ -182,6 +182,32 @@ def test_keys_that_the_config_names_and_that_are_not_there_are_passed_over(confi
     channel.close()
 
 
+@pytest.fixture
+def agent(fleet, tmp_path):
+    """The socket of a real ssh-agent that has the key which lets in."""
+    path = tmp_path / "agent"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
+    while not path.exists():
+        time.sleep(0.01)
+    subprocess.run(["ssh-add", "-q", fleet.place / "ssh" / "client_key"], env={**os.environ, "SSH_AUTH_SOCK": str(path)}, check=True)
+    yield path
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.mark.parametrize("named", ["HERE/agent", '"HERE/agent"', "$THE_AGENT", "${THE_AGENT}", "SSH_AUTH_SOCK", "none", "HERE/nothing", "$NO_SUCH_THING"])
+def test_the_agent_that_the_config_names_is_asked_and_no_other(configured, agent, monkeypatch, named):
+    monkeypatch.setenv("THE_AGENT", str(agent))
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(agent) if named in ("SSH_AUTH_SOCK", "none", "HERE/nothing", "$NO_SUCH_THING") else "/nowhere")
+    way = configured(f"Host inner\n  HostName 127.0.0.2\n  IdentityAgent {named}\n")
+    if named in ("none", "HERE/nothing", "$NO_SUCH_THING"):
+        assert refused(*way).message == f"inner: 127.0.0.2:{way[1].config.base_ssh_config.lookup('inner')['port']} does not let {__import__('getpass').getuser()} in, and there is no key to show"
+    else:
+        channel = transport.open(*way)
+        assert observe(channel)["state"]["host"] == "127.0.0.2" and channel.connection.transport.proven
+        channel.close()
+
+
 def test_a_program_on_the_way_that_is_not_there(configured):
     error = refused(*configured("Host inner\n  HostName 127.0.0.2\n  IdentityFile KEY\n  ProxyCommand /nowhere/nc %h %p\n"))
     assert error.message == "inner: /nowhere/nc cannot be used: no such file or directory"
@@ -483,8 +509,8 @@ def _told(monkeypatch, link):
     from paramiko.common import MSG_CHANNEL_OPEN, MSG_CHANNEL_REQUEST
     seen, send, names = [], link._send_message, {MSG_CHANNEL_OPEN: "open", MSG_CHANNEL_REQUEST: "command"}
     monkeypatch.setattr(link, "_send_message", lambda data: [seen.append(names.get(data.asbytes()[0])), send(data)][1])
-    opened = paramiko.Channel._set_remote_channel
-    monkeypatch.setattr(paramiko.Channel, "_set_remote_channel", lambda self, *words: [seen.append("opened") if self.transport is link else None, opened(self, *words)][1])
+    opens = link.open_session
+    monkeypatch.setattr(link, "open_session", lambda **words: [opens(**words), seen.append("opened")][0])
     return seen
 
 

@@ -38,7 +38,7 @@ def read(paths: Iterable[Path]) -> Any:
 
 def whole(config: Any) -> Any:
     """A Fabric Config that knows what its files include; the same one where they include nothing. Raises as `read`."""
-    if not any("include" in block["config"] for block in config.base_ssh_config._config):
+    if not any("include" in block["config"] for block in getattr(config.base_ssh_config, "_config", ())):
         return config
     named = [config._runtime_ssh_path] if config._runtime_ssh_path else [config._user_ssh_path, config._system_ssh_path]
     from invoke import Config

@@ -174,14 +174,17 @@ def connection(host: Host, access: Access) -> Any:
     except (ValueError, _ssh_error()) as error:
         raise Refused(f"{host.name}: ~/.ssh/config: {error}") from None
     for link in links(made):
-        _drop_absent_keys(link)
+        _give_keys(link)
     for gateway in list(links(made))[:-1]:
         gateway.connect_timeout = access.connect_timeout
         gateway.connect_kwargs = {"transport_factory": prompt.transport, **gateway.connect_kwargs, "channel_timeout": access.connect_timeout}
     return made
 
 
-def _drop_absent_keys(link: Any) -> None:
+def _give_keys(link: Any) -> None:
+    """As OpenSSH takes them from ~/.ssh/config, where Fabric does otherwise."""
+    from weft.openssh import agent
+    agent.give(link.client, link.ssh_config)
     named = link.ssh_config.get("identityfile", [])
     absent = set(named) - set(ssh_config.identities(link.ssh_config))
     if absent:
@@ -259,6 +262,9 @@ def translate(error: Exception, host: Host, link: Any, access: Access, known: kn
         return Refused(f"{host.name}: {where} does not let {link.user} in: {error}",
                        f"a host that is new: fab setup --as root; otherwise try: ssh -p {link.port} {link.user}@{link.host} "
                        "(the key comes from `identity`, ~/.ssh/config or the agent)")
+    if isinstance(error, paramiko.SSHException) and "No authentication methods" in str(error):
+        return Refused(f"{host.name}: {where} does not let {link.user} in, and there is no key to show",
+                       "name one as `identity`, or in ~/.ssh/config, or give one to the agent (ssh-add); ssh-keygen makes one")
     if isinstance(error, OSError) and error.filename:  # no word of the network's
         return Refused(f"{host.name}: {error.filename} cannot be used: {(error.strerror or '').lower()}", "`identity`, or ~/.ssh/config, names it as a key or as a ProxyCommand")
     reason = _reason(error, access)

@@ -48,6 +48,7 @@ class Way:
     def connect(self) -> Any:
         """A paramiko client. Raises Refused for a host key that is not known or has changed, OSError for the network."""
         import paramiko
+        from weft.openssh import agent
         client, said = paramiko.SSHClient(), self._configured()
         if said.get("proxyjump", "none") != "none":
             raise Refused(f"{self.host}: ~/.ssh/config names a ProxyJump, which a store does not follow",
@@ -55,6 +56,7 @@ class Way:
         at, port = said.get("hostname", self.host), self.port or int(said.get("port", 22))
         known, name = Known((self.keys, USER, SYSTEM)), key_name(at, port)
         known.prime(client, name)
+        agent.give(client, said)
         client.set_missing_host_key_policy(_Reject(self.host, known))
         proxy = paramiko.ProxyCommand(said["proxycommand"]) if said.get("proxycommand", "none") != "none" else None
         try:
