@@ -208,6 +208,15 @@ def test_the_agent_that_the_config_names_is_asked_and_no_other(configured, agent
         channel.close()
 
 
+def test_several_hops_and_one_that_has_none_itself(configured):
+    """By a pattern over all of them, as many have it; Fabric went through the two in the other order, and looked for a host called none."""
+    channel = transport.open(*configured("Host inner\n  HostName 127.0.0.2\nHost near\n  HostName 127.0.0.3\n  ProxyJump none\nHost far\n  HostName 127.0.0.4\n"
+                                         "Host *\n  ProxyJump near,far\n  IdentityFile KEY\n"))
+    ways = [link.host for link in (channel.connection.gateway, channel.connection.gateway.gateway)]
+    assert ways == ["127.0.0.4", "127.0.0.3"] and observe(channel)["state"]["host"] == "127.0.0.2"
+    channel.close()
+
+
 def test_a_program_on_the_way_that_is_not_there(configured):
     error = refused(*configured("Host inner\n  HostName 127.0.0.2\n  IdentityFile KEY\n  ProxyCommand /nowhere/nc %h %p\n"))
     assert error.message == "inner: /nowhere/nc cannot be used: no such file or directory"

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Iterable, Iterator
 
 from weft.errors import OutcomeUnknown, Refused, WeftError
 from weft.openssh import config as ssh_config, known_hosts
-from weft.rollout import hostkeys, prompt
+from weft.rollout import hops, hostkeys, prompt
 from weft.rollout.inventory import Host
 from weft.rollout.access import SUDO, Access, Login, Unreachable
 from weft.rollout.gateway import Gateways
@@ -170,7 +170,7 @@ def connection(host: Host, access: Access) -> Any:
         options["key_filename"] = [access.identity]
     try:
         made = Connection(host.target, user=host.user or access.user or None, port=host.port or None, config=config,
-                          connect_kwargs=options, connect_timeout=wait)
+                          gateway=hops.gateway(config, host.target), connect_kwargs=options, connect_timeout=wait)
     except (ValueError, _ssh_error()) as error:
         raise Refused(f"{host.name}: ~/.ssh/config: {error}") from None
     for link in links(made):
