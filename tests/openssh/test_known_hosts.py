@@ -48,7 +48,7 @@ def test_the_first_file_counts_where_two_disagree(tmp_path, keys):
     both = Known([tmp_path / "project", tmp_path / "user", tmp_path / "none", tmp_path])
     for name, key in (("web1", keys[0]), ("web2", keys[1])):
         client = SSHClient()
-        both.prime(client, name)
+        both.prime(client, {}, name, 22)
         assert client.get_host_keys()[name]["ssh-ed25519"] == key
         assert len(client.get_host_keys()) == 1
 
@@ -66,6 +66,12 @@ def test_whom_a_line_is_for(known, keys, names, name, is_it, tmp_path):
     assert found(known(line(names, keys[0])), name) == [keys[0]] * is_it
     said = subprocess.run(["ssh-keygen", "-F", name.lower(), "-f", str(tmp_path / "known0")], capture_output=True, text=True).stdout
     assert (keys[0].get_base64() in said) == is_it
+
+
+def test_a_host_that_is_known_by_another_name(known, keys):
+    client = SSHClient()
+    known(line("web1", keys[0]) + line("[10.0.0.1]:2222", keys[1])).prime(client, {"hostkeyalias": "web1"}, "10.0.0.1", 2222)
+    assert dict(client.get_host_keys()["[10.0.0.1]:2222"]) == {"ssh-ed25519": keys[0]}, "which is how paramiko looks for it"
 
 
 def test_a_name_counts_before_a_pattern_in_the_same_file(known, keys):

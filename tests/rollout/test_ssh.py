@@ -173,6 +173,18 @@ def test_an_alias_that_an_included_file_has(configured):
     channel.close()
 
 
+def test_a_host_key_that_is_known_by_another_name(fleet, configured):
+    path = fleet.root / "deploy" / "known_hosts"
+    kind, key, *_ = (fleet.place / "ssh" / "host_key.pub").read_text().split()
+    path.write_text("")
+    host, access = configured("Host inner\n  HostName 127.0.0.2\n  HostKeyAlias shop-one\n  IdentityFile KEY\n")
+    assert "is not known yet" in refused(host, access).message
+    seen = trust.look(host, access)
+    trust.keep(seen, access)
+    assert path.read_text() == f"shop-one {kind} {key}\n" and trust.look(host, access) is None
+    transport.open(host, access).close()
+
+
 def test_keys_that_the_config_names_and_that_are_not_there_are_passed_over(configured, monkeypatch):
     """OpenSSH does so; paramiko ended at the first, as if the host could not be reached. On the way to a gateway as well."""
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)

@@ -27,6 +27,11 @@ def key_name(address: str, port: int) -> str:
     return address if port == 22 else f"[{address}]:{port}"
 
 
+def known_as(said: Any, address: str, port: int) -> str:
+    """The name that a host's key is known by: HostKeyAlias where a config gives one (said: a lookup in what `config.read` gives)."""
+    return said.get("hostkeyalias") or key_name(address, port)
+
+
 class Known:
     """The keys of several known_hosts files, read once for all hosts; files that are not there are left out.
 
@@ -60,10 +65,10 @@ class Known:
         found = [(path, _key(line)) for path, lines in self.files for line in _of(lines, name.lower())]
         return [(path, key) for path, key in found if key is not None and not self.revoked(key)]
 
-    def prime(self, client: Any, name: str) -> None:
-        """Give a paramiko client the keys of the one host that it will connect to."""
-        for _path, key in reversed(self.find(name)):
-            client.get_host_keys().add(name, key.get_name(), key)
+    def prime(self, client: Any, said: Any, address: str, port: int) -> None:
+        """Give a paramiko client the keys of the one host that it will connect to; for the rest as `known_as`."""
+        for _path, key in reversed(self.find(known_as(said, address, port))):
+            client.get_host_keys().add(key_name(address, port), key.get_name(), key)
 
     def revoked(self, key: Any) -> Path | None:
         """The file that says that a key must not be believed any more."""

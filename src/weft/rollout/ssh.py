@@ -220,7 +220,7 @@ def links(connection: Any) -> Iterator[Any]:
 
 def secure(link: Any, host: Host, access: Access, known: known_hosts.Known) -> None:
     """Known keys and a rejecting policy, before anything is opened."""
-    known.prime(link.client, known_hosts.key_name(link.host, link.port))
+    known.prime(link.client, link.ssh_config, link.host, link.port)
     link.client.set_missing_host_key_policy(hostkeys.Reject(host.name, known, access.again))
 
 
@@ -257,7 +257,7 @@ def translate(error: Exception, host: Host, link: Any, access: Access, known: kn
     import paramiko
     where = f"{link.host}:{link.port}"
     if isinstance(error, paramiko.BadHostKeyException):
-        return hostkeys.changed(host.name, known_hosts.key_name(link.host, link.port), error.key, known, access.again)
+        return hostkeys.changed(host.name, known_hosts.known_as(link.ssh_config, link.host, link.port), error.key, known, access.again)
     if isinstance(error, paramiko.AuthenticationException):
         return Refused(f"{host.name}: {where} does not let {link.user} in: {error}",
                        f"a host that is new: fab setup --as root; otherwise try: ssh -p {link.port} {link.user}@{link.host} "

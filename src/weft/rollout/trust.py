@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from weft.openssh.known_hosts import Known, key_name
+from weft.openssh.known_hosts import Known, known_as
 from weft.record import record
 from weft.rollout import hostkeys, ssh
 from weft.rollout.inventory import Host
@@ -49,8 +49,8 @@ def look(host: Host, access: Access) -> Seen | None:
 
 def _look(link: Any, host: Host, access: Access, known: Known, last: bool) -> Seen | None:
     import paramiko
-    name = key_name(link.host, link.port)
-    known.prime(link.client, name)
+    name = known_as(link.ssh_config, link.host, link.port)
+    known.prime(link.client, link.ssh_config, link.host, link.port)
     link.client.set_missing_host_key_policy(hostkeys.Capture())
     try:
         link.open()

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from weft.errors import Refused, UsageError
 from weft.openssh import config as ssh_config
-from weft.openssh.known_hosts import SYSTEM, USER, Known, key_name
+from weft.openssh.known_hosts import SYSTEM, USER, Known, known_as
 from weft.stores import common, space
 from weft.stores.keyed import UPLOAD, KeyedStore
 
@@ -54,8 +54,8 @@ class Way:
             raise Refused(f"{self.host}: ~/.ssh/config names a ProxyJump, which a store does not follow",
                           f"write ProxyCommand ssh -W %h:%p {said['proxyjump']} there")
         at, port = said.get("hostname", self.host), self.port or int(said.get("port", 22))
-        known, name = Known((self.keys, USER, SYSTEM)), key_name(at, port)
-        known.prime(client, name)
+        known, name = Known((self.keys, USER, SYSTEM)), known_as(said, at, port)
+        known.prime(client, said, at, port)
         agent.give(client, said)
         client.set_missing_host_key_policy(_Reject(self.host, known))
         proxy = paramiko.ProxyCommand(said["proxycommand"]) if said.get("proxycommand", "none") != "none" else None
