@@ -85,12 +85,22 @@ def test_what_cannot_be_read_is_refused_with_its_file(written, tmp_path, line):
     assert caught.value.message.startswith(f"{tmp_path}/home/.ssh/config: ")
 
 
-def test_a_fabric_config_gets_what_its_file_includes(written, tmp_path):
+def test_what_a_fabric_config_s_files_include(written, tmp_path):
     from fabric import Config
-    written({"config": "Host web1\n  Include more/a\n  Include more/b\n  Port 2200\n", "more/a": "HostName a\n", "more/b": "User ana\n", "plain": "Host web1\n  HostName a\n"})
-    made = config.whole(Config(runtime_ssh_path=f"{tmp_path}/home/.ssh/config"))
-    assert {**made.base_ssh_config.lookup("web1")} == {"hostname": "a", "user": "ana", "port": "2200"}
-    plain = Config(runtime_ssh_path=f"{tmp_path}/home/.ssh/plain")
-    assert config.whole(plain) is plain
-    usual = Config(user_ssh_path=f"{tmp_path}/home/.ssh/config", system_ssh_path=f"{tmp_path}/none")
-    assert config.whole(usual).base_ssh_config.lookup("web1")["user"] == "ana"
+    written({"config": "Host web1\n  Include more/a\n  Include more/b\n  Port 2200\n", "more/a": "HostName a\n", "more/b": "User ana\n"})
+    made = config.Configs(Config(runtime_ssh_path=f"{tmp_path}/home/.ssh/config"))
+    assert {**made.lookup("web1")} == {"hostname": "a", "user": "ana", "port": "2200"} == {**made.own("web1").base_ssh_config.lookup("web1")}
+    usual = config.Configs(Config(user_ssh_path=f"{tmp_path}/home/.ssh/config", system_ssh_path=f"{tmp_path}/none"))
+    assert usual.lookup("web1")["user"] == "ana"
+
+
+def test_each_host_has_a_config_of_its_own(written, tmp_path):
+    """With what Fabric's files say beside SSH's."""
+    from fabric import Config
+    written({"config": "Host web1\n  HostName a\nHost web2\n  HostName b\n"})
+    whole = Config(runtime_ssh_path=f"{tmp_path}/home/.ssh/config", overrides={"connect_kwargs": {"compress": True}})
+    made = config.Configs(whole)
+    one, two = made.own("web1"), made.own("web2")
+    one.connect_kwargs["key_filename"] = "mine"
+    assert (one.base_ssh_config.lookup("web1")["hostname"], two.base_ssh_config.lookup("web2")["hostname"]) == ("a", "b")
+    assert dict(two.connect_kwargs) == {"compress": True} == dict(whole.connect_kwargs) and whole.base_ssh_config.lookup("web2")["hostname"] == "b"

@@ -7,6 +7,7 @@ import pytest
 from fabric import Config
 
 from weft.errors import Refused
+from weft.openssh.config import Configs
 from weft.rollout import hops
 
 
@@ -15,7 +16,7 @@ def way(tmp_path):
     """way(config, name): the hosts that it leads through, the nearest to it first; ProxyCommand's text is a way of its own."""
     def way(text, name="web1"):
         (tmp_path / "config").write_text(text)
-        link, seen = hops.gateway(Config(runtime_ssh_path=str(tmp_path / "config")), name), []
+        link, seen = hops.gateway(Configs(Config(runtime_ssh_path=str(tmp_path / "config"))), name), []
         while link and not isinstance(link, str):
             seen.append(f"{link.user}@{link.host}:{link.port}")
             link = link.gateway
@@ -67,5 +68,5 @@ def test_what_is_no_hop_is_named(way, hop):
 
 def test_a_gateway_of_fabric_s_own_configuration_counts_where_ssh_s_says_nothing(tmp_path):
     (tmp_path / "config").write_text("Host web2\n  ProxyJump none\n")
-    config = Config(runtime_ssh_path=str(tmp_path / "config"), overrides={"gateway": "nc %h %p"})
-    assert (hops.gateway(config, "web1"), hops.gateway(config, "web2")) == ("nc %h %p", False)
+    configs = Configs(Config(runtime_ssh_path=str(tmp_path / "config"), overrides={"gateway": "nc %h %p"}))
+    assert (hops.gateway(configs, "web1"), hops.gateway(configs, "web2")) == ("nc %h %p", False)

@@ -36,14 +36,38 @@ def read(paths: Iterable[Path]) -> Any:
     return config
 
 
-def whole(config: Any) -> Any:
-    """A Fabric Config that knows what its files include; the same one where they include nothing. Raises as `read`."""
-    if not any("include" in block["config"] for block in getattr(config.base_ssh_config, "_config", ())):
-        return config
-    named = [config._runtime_ssh_path] if config._runtime_ssh_path else [config._user_ssh_path, config._system_ssh_path]
+class Configs:
+    """What Fabric's Config and ~/.ssh/config say of hosts, each looked up once. config: Fabric's; None for its usual files. Raises as `read`."""
+
+    def __init__(self, config: Any = None):
+        from fabric import Config
+        config = Config() if config is None else config
+        said = config.base_ssh_config
+        if any("include" in block["config"] for block in getattr(said, "_config", ())):
+            said = read(map(Path, [config._runtime_ssh_path] if config._runtime_ssh_path else [config._user_ssh_path, config._system_ssh_path]))
+        self.gateway, self._said, self._found = config.gateway, said, {}
+        self._bare = _with(config, None)
+
+    def lookup(self, name: str) -> Any:
+        """What ~/.ssh/config says of a host, by the name that it has there, with what the config includes."""
+        if name not in self._found:
+            self._found[name] = self._said.lookup(name)
+        return self._found[name]
+
+    def own(self, name: str) -> Any:
+        """A Fabric Config for a Connection to that host. A copy each: a Connection writes into its Config, which empties it for a moment while other hosts' threads read
+        theirs. And of ~/.ssh/config only what was found: with the whole in each, a fleet was looked for in its own rules once more for each host."""
+        return _with(self._bare, {"host": ["*"], "config": dict(self.lookup(name))})
+
+
+def _with(config: Any, block: Any) -> Any:
+    """As Invoke copies: Fabric reads ~/.ssh/config into the original once more for each copy."""
     from invoke import Config
+    from paramiko import SSHConfig
+    said = SSHConfig()
+    said._config = [block] if block else []
     made = Config.clone(config)
-    made._set(base_ssh_config=read(map(Path, named)))
+    made._set(base_ssh_config=said)
     return made
 
 

@@ -9,35 +9,35 @@ import re
 from typing import Any
 
 from weft.errors import Refused
+from weft.openssh.config import Configs
 
 _HOP = re.compile(r"(?:ssh://)?(?:(?P<user>[^/]+)@)?(?:\[(?P<six>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^:@/\[\]\s]+))(?::(?P<port>\d{1,5}))?/?")
 
 
-def gateway(config: Any, name: str, seen: tuple[str, ...] = ()) -> Any:
+def gateway(configs: Configs, name: str, seen: tuple[str, ...] = ()) -> Any:
     """What a host is reached through: a Fabric Connection, not open, with its own gateway; the text of a ProxyCommand; or False for nothing.
 
-    config: Fabric's.  name: as ~/.ssh/config knows the host.  seen: whom it leads to. The first hop is reached as its own entry says, each other one through the one
+    name: as ~/.ssh/config knows the host.  seen: whom it leads to. The first hop is reached as its own entry says, each other one through the one
     before. A host that a pattern makes a hop for itself is reached without. Raises Refused for a hop that is none, and for hosts that lead to one another.
     """
-    said = config.base_ssh_config.lookup(name)
+    said = configs.lookup(name)
     jump = said.get("proxyjump", "none")
     if jump.lower() == "none":
-        return said.get("proxycommand") or (not seen and "proxyjump" not in said and config.gateway) or False
+        return said.get("proxycommand") or (not seen and "proxyjump" not in said and configs.gateway) or False
     hops = [_parsed(name, each.strip()) for each in jump.split(",")]
     if hops[-1]["host"] == name:
         return False
     if name in seen:
         raise Refused(f"{seen[0]}: ~/.ssh/config: ProxyJump leads in a circle: {' through '.join((*seen, name))}", "end it: give one of them ProxyJump none")
-    link = gateway(config, hops[0]["host"], (*seen, name))
+    link = gateway(configs, hops[0]["host"], (*seen, name))
     for hop in hops:
-        link = _connection(config, hop, link)
+        link = _connection(configs, hop, link)
     return link
 
 
-def _connection(config: Any, hop: dict[str, Any], link: Any) -> Any:
+def _connection(configs: Configs, hop: dict[str, Any], link: Any) -> Any:
     from fabric import Connection
-    from invoke import Config
-    return Connection(hop["host"], user=hop["user"], port=hop["port"], config=Config.clone(config), gateway=link)
+    return Connection(hop["host"], user=hop["user"], port=hop["port"], config=configs.own(hop["host"]), gateway=link)
 
 
 def _parsed(name: str, hop: str) -> dict[str, Any]:

@@ -159,18 +159,16 @@ def _send(channel: Any, block: bytes) -> None:
 def connection(host: Host, access: Access) -> Any:
     """A Fabric Connection, not yet open. Fabric's own reading of ~/.ssh/config applies."""
     from fabric import Connection
-    from invoke import Config
     logging.getLogger("paramiko").addHandler(logging.NullHandler())
-    # A copy each: a Connection writes into its Config, which empties it for a moment while other hosts' threads read theirs. As Invoke copies: Fabric
-    # reads ~/.ssh/config into the original once more for each copy, where 32 hosts then look for themselves in its rules 32 times.
-    config, wait = Config.clone(_config(access)), access.connect_timeout
+    configs, wait = _configs_of(access), access.connect_timeout
+    config = configs.own(host.target)
     given = {name: value for name, value in config.connect_kwargs.items() if name not in ("timeout", "key_filename")}
     options = {"transport_factory": prompt.transport, **given, "banner_timeout": wait, "auth_timeout": wait * 2, "channel_timeout": wait}
     if access.identity:
         options["key_filename"] = [access.identity]
     try:
         made = Connection(host.target, user=host.user or access.user or None, port=host.port or None, config=config,
-                          gateway=hops.gateway(config, host.target), connect_kwargs=options, connect_timeout=wait)
+                          gateway=hops.gateway(configs, host.target), connect_kwargs=options, connect_timeout=wait)
     except (ValueError, _ssh_error()) as error:
         raise Refused(f"{host.name}: ~/.ssh/config: {error}") from None
     for link in links(made):
@@ -191,12 +189,11 @@ def _give_keys(link: Any) -> None:
         link.connect_kwargs = {**link.connect_kwargs, "key_filename": [each for each in link.connect_kwargs.get("key_filename", []) if each not in absent]}
 
 
-def _config(access: Access) -> Any:
-    """One Config for all hosts: reading ~/.ssh/config, what it includes, and Fabric's files once."""
-    from fabric import Config
+def _configs_of(access: Access) -> ssh_config.Configs:
+    """Once for all hosts: what is in the files."""
     with _lock:
         if id(access.config) not in _configs:
-            _configs[id(access.config)] = access.config, ssh_config.whole(Config() if access.config is None else access.config)  # the first is kept so that none other gets its id
+            _configs[id(access.config)] = access.config, ssh_config.Configs(access.config)  # the first is kept so that none other gets its id
         return _configs[id(access.config)][1]
 
 
