@@ -2,20 +2,17 @@ import base64
 import subprocess
 
 import pytest
-from paramiko import Ed25519Key, SSHClient
+from paramiko import SSHClient
 from paramiko.hostkeys import HostKeys
 
+from tests.host_keys import line, pair
 from weft.errors import Refused
 from weft.openssh.known_hosts import Known, key_name
-from weft.testing.fleet import keygen
 
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):
-    place = tmp_path_factory.mktemp("keys")
-    for name in "ab":
-        keygen(place / name)
-    return [Ed25519Key(filename=str(place / name)) for name in "ab"]
+    return pair(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture
@@ -27,10 +24,6 @@ def known(tmp_path):
             path.write_text(text)
         return Known(paths)
     return known
-
-
-def line(name, key):
-    return f"{name} {key.get_name()} {key.get_base64()}\n"
 
 
 def found(known, name):

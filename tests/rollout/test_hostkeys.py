@@ -1,23 +1,15 @@
 import base64
 
 import pytest
-from paramiko import Ed25519Key
 from paramiko.hostkeys import HostKeys
 
+from tests.host_keys import line, pair
 from weft.rollout import hostkeys
-from weft.testing.fleet import keygen
 
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):
-    place = tmp_path_factory.mktemp("keys")
-    for name in "ab":
-        keygen(place / name)
-    return [Ed25519Key(filename=str(place / name)) for name in "ab"]
-
-
-def line(name, key):
-    return f"{name} {key.get_name()} {key.get_base64()}\n"
+    return pair(tmp_path_factory.mktemp("keys"))
 
 
 def test_remember_replaces_the_host_and_leaves_the_other_lines(tmp_path, keys):
