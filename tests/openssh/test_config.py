@@ -1,6 +1,7 @@
 """What an ssh config says with its Include lines: `ssh -G`, which is OpenSSH's own reading, says the same."""
 
 import os
+import random
 import subprocess
 import sys
 
@@ -56,6 +57,36 @@ def test_openssh_says_the_same(written, case):
     said = written(texts)
     for host in hosts:
         assert [(host, *each[:2]) for each in said(host)] == [(host, each[0], each[2]) for each in said(host)]
+
+
+HOSTS = ("web1", "web2", "db1", "x.example.org")
+
+
+def drawn(chance, files, depth=0):
+    """The text of a config, which adds the files that it includes to `files`."""
+    out = []
+    for _ in range(chance.randint(1, 6)):
+        kind = chance.choice(("Host", "Host", "Match", "Include", "Include", "HostName", "Port", "User"))
+        if kind == "Include" and depth < 3:
+            name = f"more/{len(files)}"
+            files[name] = ""
+            files[name] = drawn(chance, files, depth + 1)
+            out.append(f"Include ~/.ssh/{name}")
+        elif kind == "Host":
+            out.append("Host " + " ".join(chance.sample(["web1", "web*", "!web2", "*", "db?", "*.example.org", "!db1"], chance.randint(1, 3))))
+        elif kind == "Match":
+            out.append("Match " + chance.choice(["all", "originalhost web1", "originalhost web1,db?", "!originalhost web1", "user ana"]))
+        elif kind != "Include":
+            out.append(f"  {kind} " + chance.choice({"HostName": ("a", "10.0.0.1"), "Port": ("2201", "2202"), "User": ("ana", "bea")}[kind]))
+    return "\n".join(out) + "\n"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_openssh_says_the_same_of_what_chance_has_written(written, seed):
+    chance, files = random.Random(seed), {"config": ""}
+    files["config"] = drawn(chance, files)
+    said = written(files)
+    assert [(host, ours) for host in HOSTS for _word, ours, _theirs in said(host)] == [(host, theirs) for host in HOSTS for _word, _ours, theirs in said(host)], files
 
 
 def test_the_cases_say_something(written):

@@ -1,6 +1,7 @@
 """~/.ssh/config with what its Include lines name; paramiko, and so Fabric, passes over those lines.
 
-What an included file says counts under the conditions that its Include stands under, as in OpenSSH: its own Host and Match lines are handed on with those added.
+What an included file says counts under the conditions that its Include stands under, as in OpenSSH: its own Host and Match lines are handed on with those added, and what
+follows it stands under those that its Include does. There is one difference: a `Match host` is judged once more then, by the HostName that was found meanwhile.
 Imports paramiko late.
 """
 
@@ -11,7 +12,7 @@ import os
 import re
 import shlex
 from pathlib import Path
-from typing import Any, Iterable, Iterator
+from typing import Any, Generator, Iterable
 
 from weft.errors import Refused
 
@@ -76,24 +77,25 @@ def identities(said: Any) -> list[str]:
     return [each for each in said.get("identityfile", []) if os.path.isfile(each)]
 
 
-def _lines(path: Path, base: Path, within: tuple[str, ...], depth: int) -> Iterator[str]:
-    """A file's lines, with those of the files that it includes in their places. base: where relative names begin. within: the conditions that it is read under."""
+def _lines(path: Path, base: Path, within: tuple[str, ...], depth: int) -> Generator[str, None, bool]:
+    """A file's lines, with those of the files that it includes in their places. base: where relative names begin. within: the conditions that it is read under.
+    Returns whether another block may have been begun: only then the one around it is begun anew, for a `Match host` is judged by what was found till then."""
     if depth > _DEPTH:
         raise ValueError(f"more than {_DEPTH} files include one another, the last of them {path}")
-    block = within
+    block, begun = within, False
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         setting = _SETTING.fullmatch(line)
         word, value = (setting[1].lower(), setting[2]) if setting else ("", "")
         if word in ("host", "match"):
-            block = (*within, *_conditions(word, value))
+            block, begun = (*within, *_conditions(word, value)), True
             yield _header(block) if within else line
         elif word == "include":
             for each in _files(value, base):
-                yield _header(block)
-                yield from _lines(each, base, block, depth + 1)
-            yield _header(block)
+                if (yield from _lines(each, base, block, depth + 1)):
+                    yield _header(block)
         else:
             yield line
+    return begun
 
 
 def _conditions(word: str, value: str) -> tuple[str, ...]:
