@@ -8,7 +8,7 @@ and Fabric with more), since a shared machine's speed wanders by more than lies 
 the hosts' network cables, both ways. After each run every host is asked what it serves; one that does not serve what it should ends the bench with 1.
 
 The small fleets come first, the slow link before the quick one. A tool is left out of a fleet that it would not end with before `--minutes` are over, by what it took for a smaller one, and the
-table says so; the whole matrix takes two hours to two and a half on two cores. A tool that fails is named, and the bench ends with 1. Each cell is told when it is known,
+table says so; the whole matrix takes about two hours and a half on two cores. A tool that fails is named, and the bench ends with 1. Each cell is told when it is known,
 the table of all of them at the end, also at Ctrl-C and SIGTERM, and with `--table` into a file after each fleet.
 
 Needs root and what the system tests need; of Debian also capistrano. Ansible and pyinfra are installed from PyPI, the first time, into `weft-bench-rollout` of

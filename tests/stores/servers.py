@@ -23,6 +23,7 @@ def s3(patch):
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = server_module.ThreadedMotoServer("127.0.0.1", 0)
     server.start()
+    server._server.app = _one_at_a_time(server._server.app)
     try:
         url = "http://{}:{}".format(*server.get_host_and_port())
         for name, value in {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "s3cr3t-of-the-test",
@@ -36,6 +37,16 @@ def s3(patch):
     finally:
         server.stop()
         s3fs.S3FileSystem.clear_instance_cache()
+
+
+def _one_at_a_time(app):
+    """moto's requests share an object without a lock: of two conditional writes at once both may be let in, where S3 lets in one."""
+    mutex = threading.Lock()
+
+    def answer(environ, start_response):
+        with mutex:
+            return app(environ, start_response)
+    return answer
 
 
 @contextlib.contextmanager
