@@ -32,19 +32,18 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / each) for each in ("src", ".")] + [str(HERE)]
 
 import rollout_floor  # noqa: E402
+from rollout_found import BASE, CELLS, Found  # noqa: E402
 from rollout_peers import PEERS, ROOT, SITE  # noqa: E402
 
 from tests.system.hosts import Fleet, missing  # noqa: E402
 from tests.system.voyage import Voyage, crossed, tool  # noqa: E402
 
-CELLS = ("first", "new", "again", "rollback")
 VERSIONS = {"first": "0.1.0", "new": "0.2.0", "again": "0.2.0", "rollback": "0.1.0"}
 ENTRY = "import os\nos.environ['WEFT_SETTINGS'] = '/srv/app/current/app.ini'\nfrom hello.app import application\n"
 LIMIT = 900
 """Seconds for one command."""
 QUICK, TIMES = 5.0, 5
 """Seconds below which the same deploy again and the rollback are run so many times."""
-BASE = "weft at once"
 CLOSE, FEW = (BASE, "Fabric"), 8
 """Tools that are always measured in turn; with so many hosts or fewer all of them are."""
 ONCE = [kind.name for kind in PEERS if not kind.returns]
@@ -153,11 +152,6 @@ def by_peer(kind, fleet, home, place, tools):
     return run
 
 
-def median(seen):
-    """The run in the middle."""
-    return sorted(seen, key=lambda each: each["seconds"])[len(seen) // 2]
-
-
 def installed():
     """The bin directory with the others that come from PyPI, Fabric among them: made the first time, and used again when it is whole."""
     place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weft-bench-rollout"
@@ -168,31 +162,6 @@ def installed():
         subprocess.run([place / "bin/pip", "install", "-q", "--disable-pip-version-check", "ansible-core", "pyinfra", "fabric"], check=True)
         (place / "whole").touch()
     return place / "bin"
-
-
-def table(results, tools, left):
-    """Lines of Markdown: seconds with their ratio to weft's in one wave, CPU and bytes, a line a cell."""
-    lines = ["", "| hosts, rtt | cell | " + " | ".join(tools) + " |", "|---" * (len(tools) + 2) + "|"]
-    for (count, rtt), cells in sorted(results.items(), key=lambda each: (each[0][1], each[0][0])):
-        for cell in CELLS:
-            said = []
-            for name in tools:
-                seen, base = (middle(cells, each, cell) for each in (name, BASE))
-                ratio = f" ({seen['seconds'] / base['seconds']:.1f}x)" if seen and base and name != BASE else ""
-                said.append(f"{seen['seconds']:.2f} s{ratio}, CPU {seen['cpu']:.2f} s, {seen['bytes'] / 1e6:.2f} MB" if seen else left.get((count, rtt, name), ""))
-            lines.append(f"| {count}, {rtt} ms | {cell} | " + " | ".join(said) + " |")
-    worse = [f"{count} hosts, {rtt} ms, {cell}: {name} {other['seconds'] / base['seconds']:.2f}x" for (count, rtt), cells in results.items()
-             for name in tools if not name.startswith("weft") for cell in CELLS for other, base in [(middle(cells, name, cell), middle(cells, BASE, cell))]
-             if other and base and other["seconds"] < base["seconds"]]
-    if any(BASE in cells for cells in results.values()):
-        lines += ["", "Quicker than weft at once: " + ("; ".join(worse) or "none, in no cell that was measured")]
-    return "\n".join(lines)
-
-
-def middle(cells, name, cell):
-    """A cell's figures for a tool; None where there are none."""
-    seen = cells.get(name, {}).get(cell)
-    return median(seen) if seen else None
 
 
 def main():
@@ -227,21 +196,6 @@ def at_once(tools, count):
     """The tools in groups that are measured in turn, each with its own fleet: all of them where the hosts are few, else those whose figures lie close."""
     together = tuple(name for name in tools if count <= FEW or name in CLOSE)
     return [group for group in (together, *((name,) for name in tools if name not in together)) if group]
-
-
-class Found:
-    """What was measured so far, and what was left out."""
-
-    def __init__(self, tools, file):
-        self.tools, self.file = tools, file
-        self.results, self.left, self.floors, self.fleets, self.told = {}, {}, {}, {}, {}
-
-    def text(self):
-        return table(self.results, self.tools, self.left) + "\n" + rollout_floor.shown(self.floors, self.told, self.fleets) + "\n"
-
-    def keep(self):
-        if self.file:
-            self.file.write_text(self.text())
 
 
 def run(place, groups, tools, seconds, file):

@@ -209,6 +209,7 @@ def agent(fleet, tmp_path):
 
 @pytest.mark.parametrize("named", ["HERE/agent", '"HERE/agent"', "$THE_AGENT", "${THE_AGENT}", "SSH_AUTH_SOCK", "none", "HERE/nothing", "$NO_SUCH_THING"])
 def test_the_agent_that_the_config_names_is_asked_and_no_other(configured, agent, monkeypatch, named):
+    monkeypatch.setenv("HOME", str(agent.parent))  # whoever runs this may have keys of his own
     monkeypatch.setenv("THE_AGENT", str(agent))
     monkeypatch.setenv("SSH_AUTH_SOCK", str(agent) if named in ("SSH_AUTH_SOCK", "none", "HERE/nothing", "$NO_SUCH_THING") else "/nowhere")
     way = configured(f"Host inner\n  HostName 127.0.0.2\n  IdentityAgent {named}\n")
@@ -238,6 +239,13 @@ def test_a_program_on_the_way_that_is_not_there(configured):
 def test_a_config_that_cannot_be_read_is_refused_with_its_name(configured, tmp_path):
     error = refused(*configured("Include HERE/more\n", more='Host "inner\n'))
     assert error.message.startswith(f"{tmp_path}/config: ") and error.hint == "ssh -G HOST says what OpenSSH makes of it"
+
+
+@pytest.mark.parametrize("said, told", [("CanonicalizeHostname yes", "'canonicaldomains'"), ("Port none", "invalid literal for int"),
+                                        ("CanonicalizeHostname yes\nCanonicalDomains example.invalid\nCanonicalizeFallbackLocal no", "inner")])
+def test_what_the_config_says_and_nobody_can_make_anything_of(configured, said, told):
+    error = refused(*configured(f"{said}\nHost inner\n  HostName 127.0.0.2\n"))
+    assert error.message.startswith("inner: ~/.ssh/config: ") and told in error.message
 
 
 def test_a_port_where_nobody_answers(reach):

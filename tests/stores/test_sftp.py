@@ -11,6 +11,7 @@ import pytest
 from tests.stores import servers
 from weft.errors import Refused, UsageError
 from weft.stores import open_store
+from weft.testing.fleet import keygen
 from weft.testing.store_goods import Goods
 
 
@@ -40,9 +41,9 @@ def test_an_unknown_host_key_is_refused_with_its_fingerprint(server, url, tmp_pa
     (tmp_path / "home/.ssh/known_hosts").write_text("")
     error = refusal(open_store(url, tmp_path).apps)
     assert error.lines() == [
-        f"artifacts: the host key of [127.0.0.1]:{server.port} is not known: ssh-ed25519 {shown(tmp_path / 'sshd/host_key.pub')}",
+        f"artifacts: the host key of [127.0.0.1]:{server.port} is not known yet: ssh-ed25519 {shown(tmp_path / 'sshd/host_key.pub')}",
         "now:  nothing changed",
-        "next: compare with the host's own (ssh-keygen -lf on it), then add it to deploy/known_hosts or ~/.ssh/known_hosts"]
+        "next: compare with the host's own (ssh-keygen -lf on it), then: add it to deploy/known_hosts or ~/.ssh/known_hosts"]
 
 
 def test_the_project_s_own_known_hosts(server, url, tmp_path):
@@ -70,6 +71,14 @@ def test_a_revoked_host_key_is_refused_whatever_else_is_known(server, url, tmp_p
         f"artifacts: THE KEY THAT [127.0.0.1]:{server.port} SHOWS IS REVOKED by {known}: ssh-ed25519 {shown(tmp_path / 'sshd/host_key.pub')}")
 
 
+def test_the_project_s_keys_count_before_the_user_s(server, url, tmp_path):
+    keygen(tmp_path / "other")
+    kind, key, *_ = (tmp_path / "other.pub").read_text().split()
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy/known_hosts").write_text(f"[127.0.0.1]:{server.port} {kind} {key}\n")
+    assert refusal(open_store(url, tmp_path).apps).message.endswith(f", known is {shown(tmp_path / 'other.pub')}")
+
+
 def test_a_key_that_the_server_does_not_know(server, url, tmp_path):
     (tmp_path / "sshd/authorized_keys").write_text("")
     assert refusal(open_store(url, tmp_path).apps).message == f"{url}: Authentication failed."
@@ -89,7 +98,7 @@ def test_a_way_that_is_not_followed_is_refused(server, url, tmp_path):
         "next: write ProxyCommand ssh -W %h:%p door there"]
 
 
-def test_a_program_that_is_not_there_is_no_empty_store(server, url, tmp_path):
+def test_a_program_that_is_not_there_is_told(server, url, tmp_path):
     with open(tmp_path / "home/.ssh/config", "a") as config:
         config.write("Host artifacts\n  ProxyCommand /nowhere/nc %h %p\n")
     store = open_store(url, tmp_path)

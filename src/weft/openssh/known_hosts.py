@@ -1,6 +1,7 @@
 """known_hosts files as OpenSSH reads them: names, patterns and hashed names, and keys that are marked as revoked.
 
-paramiko's own reader ends the program at a line with a marker (@cert-authority, @revoked) or a broken key, and knows no patterns. It imports paramiko late.
+paramiko's own reader ends the program at a line with a marker (@cert-authority, @revoked) or a broken key, and knows no patterns.
+Imports paramiko late.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any, Iterable, NamedTuple
 
 from weft.errors import Refused
-
 
 USER = Path("~/.ssh/known_hosts")
 SYSTEM = Path("/etc/ssh/ssh_known_hosts")
@@ -35,8 +35,8 @@ def known_as(said: Any, address: str, port: int) -> str:
 class Known:
     """The keys of several known_hosts files, read once for all hosts; files that are not there are left out.
 
-    Where two files disagree about a host's key, the first one counts, and in a file a line with its name before one with a pattern. A revoked key is nobody's, whatever hosts its line names and whichever
-    file it is in. @cert-authority is left out: paramiko checks no host certificates. Raises Refused for a file that cannot be read.
+    Where two files disagree about a host's key, the first one counts, and in a file a line with its name before one with a pattern. A revoked key is nobody's, whatever
+    hosts its line names and whichever file it is in. @cert-authority is left out: paramiko checks no host certificates. Raises Refused for a file that cannot be read.
     """
 
     def __init__(self, files: Iterable[Path]):
@@ -79,6 +79,18 @@ class Known:
         if path := self.revoked(key):
             raise Refused(f"{host}: THE KEY THAT {name} SHOWS IS REVOKED by {path}: {key.get_name()} {key.fingerprint}",
                           "whoever holds that key can pass for the host: do not log in there; give the host a new key (ssh-keygen -A once the old one is away)")
+
+
+class Reject:
+    """Paramiko's policy for a host that no file knows: refuse with the fingerprint. host: as the user calls it; remedy: what to do once the key is found to be the host's own."""
+
+    def __init__(self, known: Known, host: str, remedy: str):
+        self.known, self.host, self.remedy = known, host, remedy
+
+    def missing_host_key(self, _client: Any, name: str, key: Any) -> None:
+        self.known.refuse_revoked(self.host, name, key)
+        raise Refused(f"{self.host}: the host key of {name} is not known yet: {key.get_name()} {key.fingerprint}",
+                      f"compare with the host's own (ssh-keygen -lf on it), then: {self.remedy}")
 
 
 def _key(line: _Line) -> Any:

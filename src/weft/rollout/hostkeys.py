@@ -13,18 +13,6 @@ from weft.errors import Refused
 from weft.openssh.known_hosts import Known, names as is_of
 
 
-class Reject:
-    """Paramiko's policy for a host that no file knows: refuse with the fingerprint and the next move."""
-
-    def __init__(self, host: str, known: Known, again: str = ""):
-        self.host, self.known, self.again = host, known, again
-
-    def missing_host_key(self, _client: Any, name: str, key: Any) -> None:
-        self.known.refuse_revoked(self.host, name, key)
-        raise Refused(f"{self.host}: the host key of {name} is not known yet: {key.get_name()} {key.fingerprint}",
-                      f"compare with the host's own (ssh-keygen -lf on it), then: fab trust --host {self.host}{self.again}")
-
-
 class Capture:
     """Paramiko's policy for looking at a key: it ends the connection before anything is authenticated."""
 

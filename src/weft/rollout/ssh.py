@@ -161,22 +161,29 @@ def connection(host: Host, access: Access) -> Any:
     from fabric import Connection
     logging.getLogger("paramiko").addHandler(logging.NullHandler())
     configs, wait = _configs_of(access), access.connect_timeout
-    config = configs.own(host.target)
+    try:
+        config, gateway = configs.own(host.target), hops.gateway(configs, host.target)
+    except (ValueError, LookupError, _ssh_error()) as error:
+        raise _misread(host, error) from None
     given = {name: value for name, value in config.connect_kwargs.items() if name not in ("timeout", "key_filename")}
     options = {"transport_factory": prompt.transport, **given, "banner_timeout": wait, "auth_timeout": wait * 2, "channel_timeout": wait}
     if access.identity:
         options["key_filename"] = [access.identity]
     try:
         made = Connection(host.target, user=host.user or access.user or None, port=host.port or None, config=config,
-                          gateway=hops.gateway(configs, host.target), connect_kwargs=options, connect_timeout=wait)
+                          gateway=gateway, connect_kwargs=options, connect_timeout=wait)
     except (ValueError, _ssh_error()) as error:
-        raise Refused(f"{host.name}: ~/.ssh/config: {error}") from None
+        raise _misread(host, error) from None
     for link in links(made):
         _give_keys(link)
-    for gateway in list(links(made))[:-1]:
-        gateway.connect_timeout = access.connect_timeout
-        gateway.connect_kwargs = {"transport_factory": prompt.transport, **gateway.connect_kwargs, "channel_timeout": access.connect_timeout}
+    for link in list(links(made))[:-1]:
+        link.connect_timeout = wait
+        link.connect_kwargs = {"transport_factory": prompt.transport, **link.connect_kwargs, "channel_timeout": wait}
     return made
+
+
+def _misread(host: Host, error: Exception) -> Refused:
+    return Refused(f"{host.name}: ~/.ssh/config: {error}", "ssh -G HOST says what OpenSSH makes of it")
 
 
 def _give_keys(link: Any) -> None:
@@ -218,7 +225,7 @@ def links(connection: Any) -> Iterator[Any]:
 def secure(link: Any, host: Host, access: Access, known: known_hosts.Known) -> None:
     """Known keys and a rejecting policy, before anything is opened."""
     known.prime(link.client, link.ssh_config, link.host, link.port)
-    link.client.set_missing_host_key_policy(hostkeys.Reject(host.name, known, access.again))
+    link.client.set_missing_host_key_policy(known_hosts.Reject(known, host.name, f"fab trust --host {host.name}{access.again}"))
 
 
 def open_links(connection: Any, host: Host, access: Access, known: known_hosts.Known) -> Any:

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from weft.errors import Refused, UsageError
 from weft.openssh import config as ssh_config
-from weft.openssh.known_hosts import SYSTEM, USER, Known, known_as
+from weft.openssh.known_hosts import SYSTEM, USER, Known, Reject, known_as
 from weft.stores import common, space
 from weft.stores.keyed import UPLOAD, KeyedStore
 
@@ -57,7 +57,7 @@ class Way:
         known, name = Known((self.keys, USER, SYSTEM)), known_as(said, at, port)
         known.prime(client, said, at, port)
         agent.give(client, said)
-        client.set_missing_host_key_policy(_Reject(self.host, known))
+        client.set_missing_host_key_policy(Reject(known, self.host, f"add it to {PROJECT_KEYS} or ~/.ssh/known_hosts"))
         proxy = paramiko.ProxyCommand(said["proxycommand"]) if said.get("proxycommand", "none") != "none" else None
         try:
             client.connect(at, port, self.user or said.get("user"), key_filename=ssh_config.identities(said), timeout=_SECONDS, banner_timeout=_SECONDS, sock=proxy)
@@ -72,18 +72,6 @@ class Way:
 
     def _configured(self) -> dict[str, Any]:
         return dict(ssh_config.read([ssh_config.USER]).lookup(self.host))
-
-
-class _Reject:
-    """Paramiko's policy for a host that no file knows."""
-
-    def __init__(self, host: str, known: Known):
-        self.host, self.known = host, known
-
-    def missing_host_key(self, _client: Any, name: str, key: Any) -> None:
-        self.known.refuse_revoked(self.host, name, key)
-        raise Refused(f"{self.host}: the host key of {name} is not known: {key.get_name()} {key.fingerprint}",
-                      f"compare with the host's own (ssh-keygen -lf on it), then add it to {PROJECT_KEYS} or ~/.ssh/known_hosts")
 
 
 class Sftp:
