@@ -241,7 +241,7 @@ def test_a_config_that_cannot_be_read_is_refused_with_its_name(configured, tmp_p
     assert error.message.startswith(f"{tmp_path}/config: ") and error.hint == "ssh -G HOST says what OpenSSH makes of it"
 
 
-@pytest.mark.parametrize("said, told", [("CanonicalizeHostname yes", "'canonicaldomains'"), ("Port none", "invalid literal for int"),
+@pytest.mark.parametrize("said, told", [("CanonicalizeHostname yes", "canonicaldomains is needed and not there"), ("Port none", "invalid literal for int"),
                                         ("CanonicalizeHostname yes\nCanonicalDomains example.invalid\nCanonicalizeFallbackLocal no", "inner")])
 def test_what_the_config_says_and_nobody_can_make_anything_of(configured, said, told):
     error = refused(*configured(f"{said}\nHost inner\n  HostName 127.0.0.2\n"))

@@ -183,7 +183,8 @@ def connection(host: Host, access: Access) -> Any:
 
 
 def _misread(host: Host, error: Exception) -> Refused:
-    return Refused(f"{host.name}: ~/.ssh/config: {error}", "ssh -G HOST says what OpenSSH makes of it")
+    said = f"{error.args[0]} is needed and not there" if isinstance(error, KeyError) else error
+    return Refused(f"{host.name}: ~/.ssh/config: {said}", "ssh -G HOST says what OpenSSH makes of it")
 
 
 def _give_keys(link: Any) -> None:
