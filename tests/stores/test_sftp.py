@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,20 @@ def test_nobody_there(server, url, tmp_path):
     server.stop()
     error = refusal(open_store(url, tmp_path).apps)
     assert error.message.startswith(f"{url}: ") and "Unable to connect to port" in error.message
+
+
+def test_a_server_that_goes_away_without_a_word(server, url, tmp_path):
+    def hang_up(listener):
+        with listener.accept()[0] as connection:
+            connection.sendall(b"SSH-2.0-short\r\n")
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(4096):
+                pass
+
+    server.stop()
+    with socket.create_server(("127.0.0.1", server.port)) as listener:
+        threading.Thread(target=hang_up, args=(listener,), daemon=True).start()
+        assert refusal(open_store(url, tmp_path).apps).message == f"{url}: the other side closed the connection"
 
 
 def test_a_way_that_is_not_followed_is_refused(server, url, tmp_path):

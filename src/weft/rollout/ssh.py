@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Any, BinaryIO, Iterable, Iterator
 
 from weft.errors import OutcomeUnknown, Refused, WeftError
-from weft.openssh import config as ssh_config, known_hosts
+from weft.openssh import config as ssh_config, known_hosts, words
 from weft.rollout import hops, hostkeys, prompt
 from weft.rollout.inventory import Host
 from weft.rollout.access import SUDO, Access, Login, Unreachable
@@ -57,7 +57,7 @@ class SSHChannel:
             stays = answer.more and feeder.written()
             exit = channel.recv_exit_status() if channel.exit_status_ready() else None
         except (socket.error, EOFError, _ssh_error()) as error:
-            raise OutcomeUnknown(f"{self.host.name}: the connection was lost: {error}", "fab status") from None
+            raise OutcomeUnknown(f"{self.host.name}: the connection was lost: {words(error)}", "fab status") from None
         finally:
             self._sessions.keep(channel) if stays else channel.close()
         feeder.check()
@@ -88,7 +88,7 @@ class SSHChannel:
         try:
             return self._sessions.take(command)
         except (socket.error, EOFError, AttributeError, _ssh_error()) as error:
-            raise Unreachable(f"{self.host.name}: the connection is gone: {error}", "run the command again") from None
+            raise Unreachable(f"{self.host.name}: the connection is gone: {words(error)}", "run the command again") from None
 
     def _engine(self) -> str:
         """Root needs no sudo, which its host may not have."""
@@ -291,7 +291,7 @@ def _reason(error: Exception, access: Access) -> str:
     if isinstance(error, paramiko.SSHException) and ("banner" in str(error) or "No existing session" in str(error)):
         return "what answers there is no SSH server, or it is overloaded"
     if isinstance(error, (OSError, EOFError, paramiko.SSHException)):
-        return str(getattr(error, "strerror", "") or error or "the connection was closed").lower()
+        return str(getattr(error, "strerror", "") or words(error)).lower()
     return ""
 
 

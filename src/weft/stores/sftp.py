@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Iterator
 from urllib.parse import unquote, urlsplit
 
 from weft.errors import Refused, UsageError
-from weft.openssh import config as ssh_config
+from weft.openssh import config as ssh_config, words
 from weft.openssh.known_hosts import SYSTEM, USER, Known, Reject, known_as
 from weft.stores import common, space
 from weft.stores.keyed import UPLOAD, KeyedStore
@@ -103,8 +103,7 @@ class Sftp:
             except (OSError, EOFError, paramiko.SSHException) as error:
                 if isinstance(error, FileNotFoundError) and opened and not writing:
                     raise
-                said = common.scrubbed(str(error)) or type(error).__name__
-                raise Refused(f"{self.shown}: {said}", "check the address, your key and your rights there") from None
+                raise Refused(f"{self.shown}: {common.scrubbed(words(error))}", "check the address, your key and your rights there") from None
 
     def names(self, folder: str) -> list[str]:
         with self._connected() as sftp:

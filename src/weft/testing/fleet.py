@@ -47,20 +47,25 @@ class Sshd:
             Path("/run/sshd").mkdir(exist_ok=True)
         self.process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(self.place / "sshd_config")],
                                         stderr=(self.place / "sshd.log").open("ab"))
+        self._until(True, "it does not answer")
+
+    def _until(self, answers: bool, otherwise: str) -> None:
         end = time.monotonic() + 10
         while time.monotonic() < end:
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                if (probe.connect_ex(("127.0.0.1", self.port)) == 0) == answers:
                     return
             time.sleep(0.02)
-        raise RuntimeError(f"sshd does not answer: {(self.place / 'sshd.log').read_text()}")
+        raise RuntimeError(f"sshd: {otherwise}: {(self.place / 'sshd.log').read_text()}")
 
     def stop(self) -> None:
-        """End it; connections that are open live on until they end."""
+        """End it; connections that are open live on until they end. Returns when nobody listens any more: the child for a
+        connection that was just made has the listener's socket, too, for a moment."""
         if self.process:
             self.process.terminate()
             self.process.wait(10)
             self.process = None
+            self._until(False, "nobody ended it, or somebody else has its port")
 
     def known(self, *addresses: str) -> str:
         """known_hosts lines with the real key."""
