@@ -15,8 +15,9 @@ import pytest
 
 from weft.errors import OutcomeUnknown, Refused
 from weft.rollout import transport, trust
+from weft.rollout.access import Unreachable
 from weft.rollout.inventory import Host
-from weft.testing.fleet import free_port, keygen
+from weft.testing.fleet import free_port, keygen, short_spoken
 
 ROOT = os.geteuid() == 0
 
@@ -260,6 +261,14 @@ def test_a_name_that_is_not_known(reach):
     host, access = reach()
     assert refused(Host("web1", "no-such-host.invalid"), access).message == (
         "web1 cannot be reached at no-such-host.invalid:22: its name is not known")
+
+
+def test_a_server_that_goes_away_without_a_word(reach):
+    _, access = reach()
+    port = free_port()
+    with short_spoken("127.0.0.1", port):
+        error = refused(Host("web1", "127.0.0.1", port), access)
+    assert isinstance(error, Unreachable) and error.message == f"web1 cannot be reached at 127.0.0.1:{port}: the other side closed the connection"
 
 
 def test_something_that_is_no_ssh_server(reach):

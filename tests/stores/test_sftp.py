@@ -2,10 +2,8 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ import pytest
 from tests.stores import servers
 from weft.errors import Refused, UsageError
 from weft.stores import open_store
-from weft.testing.fleet import keygen
+from weft.testing.fleet import keygen, short_spoken
 from weft.testing.store_goods import Goods
 
 
@@ -93,16 +91,8 @@ def test_nobody_there(server, url, tmp_path):
 
 
 def test_a_server_that_goes_away_without_a_word(server, url, tmp_path):
-    def hang_up(listener):
-        with listener.accept()[0] as connection:
-            connection.sendall(b"SSH-2.0-short\r\n")
-            connection.shutdown(socket.SHUT_WR)
-            while connection.recv(4096):
-                pass
-
     server.stop()
-    with socket.create_server(("127.0.0.1", server.port)) as listener:
-        threading.Thread(target=hang_up, args=(listener,), daemon=True).start()
+    with short_spoken("127.0.0.1", server.port):
         assert refusal(open_store(url, tmp_path).apps).message == f"{url}: the other side closed the connection"
 
 

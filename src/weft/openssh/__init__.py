@@ -1,4 +1,4 @@
-"""What ~/.ssh says, as OpenSSH reads it, where paramiko reads less."""
+"""What ~/.ssh says, as OpenSSH reads it, where paramiko reads less; and what paramiko leaves without words."""
 
 
 def words(error: BaseException) -> str:

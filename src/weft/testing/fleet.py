@@ -5,6 +5,7 @@ Every host is an address of its own (127.0.0.2 and on) of the same sshd; the eng
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import hashlib
 import json
@@ -13,10 +14,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import weft
 from weft.stores import open_store
@@ -79,6 +81,20 @@ class Sshd:
             (self.place / name).unlink()
         keygen(self.place / "host_key")
         self.start()
+
+
+@contextlib.contextmanager
+def short_spoken(address: str, port: int) -> Iterator[None]:
+    """An SSH server that gives its name to whoever comes first, and goes away."""
+    def answer() -> None:
+        with contextlib.suppress(OSError), listener.accept()[0] as connection:
+            connection.sendall(b"SSH-2.0-short\r\n")
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(4096):
+                pass
+    with socket.create_server((address, port)) as listener:
+        threading.Thread(target=answer, daemon=True).start()
+        yield
 
 
 class Fleet:
