@@ -5,7 +5,8 @@ import json
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import threading
+import time
 
 import pytest
 
@@ -54,34 +55,52 @@ def test_weft_releases_and_deploys_its_own_index(voyage, tmp_path):
     assert {file["filename"] for file in json.loads(simple)["files"]} == {"weft-0.1.0.tar.gz", "weft-0.1.0-py3-none-any.whl"}
 
 
-def installed(voyage, place, command, deploy):
-    """Install over and over, each time anew, as long as the deploy lasts; how often it was done, and what went wrong."""
-    done, failed = 0, []
-    while deploy.poll() is None:
-        ended = voyage.fleet.run([*command, "--target", str(place / str(done)), "weft==0.1.0"], check=False, timeout=120, cwd=voyage.home,
-                                 env={**voyage.env, "PIP_CONFIG_FILE": "/dev/null", "UV_NO_CONFIG": "1", "UV_HTTP_RETRIES": "0", "NO_PROXY": "*"})
-        failed += [ended.stderr] if ended.returncode or not (place / str(done) / "weft/__init__.py").exists() else []
-        done += 1
-    return done, failed
+class Client(threading.Thread):
+    """Installs over and over, each time anew, from before the deploy until after it. spans: when each began and ended; failed: what went wrong."""
+
+    def __init__(self, voyage, place, command):
+        super().__init__(daemon=True)
+        self.voyage, self.place, self.command, self.spans, self.failed, self.over = voyage, place, command, [], [], threading.Event()
+        self.begun = threading.Event()
+        self.start()
+
+    def run(self):
+        env = {**self.voyage.env, "PIP_CONFIG_FILE": "/dev/null", "UV_NO_CONFIG": "1", "UV_HTTP_RETRIES": "0", "NO_PROXY": "*"}
+        last = False
+        while not last:
+            last, begun, target = self.over.is_set(), time.monotonic(), self.place / str(len(self.spans))
+            ended = self.voyage.fleet.run([*self.command, "--target", str(target), "weft==0.1.0"], check=False, timeout=120, cwd=self.voyage.home, env=env)
+            self.failed += [ended.stderr] if ended.returncode or not (target / "weft/__init__.py").exists() else []
+            self.spans.append((begun, time.monotonic()))
+            self.begun.set()
+
+    def end(self):
+        """Once more, and no more."""
+        self.over.set()
+        self.join(240)
+        return self
 
 
 def test_pip_and_uv_install_from_the_index_while_it_is_deployed_anew(voyage, tmp_path):
     """None of them tries a second time what has failed."""
     host = voyage.fleet.hosts[0]
     index = ["--index-url", f"http://{host.address}/simple/", "--no-deps", "-q"]
-    clients = {"pip": [sys.executable, "-m", "pip", "--isolated", "--retries", "0", "install", *index, "--no-cache-dir", "--no-compile", "--disable-pip-version-check",
-                       "--trusted-host", host.address],
-               "uv": [tool("uv"), "pip", "install", *index, "--no-cache", "--python", sys.executable]}
+    pip = [sys.executable, "-m", "pip", "--isolated", "--retries", "0", "install", *index, "--no-cache-dir", "--no-compile", "--disable-pip-version-check",
+           "--trusted-host", host.address]
+    uv = [tool("uv"), "pip", "install", *index, "--no-cache", "--python", sys.executable]
     load = voyage.load(host, "/health", "--clients", "2", "--rate", "40", "--version-json", "version")
     with (voyage.project / "deploy/production.toml").open("a") as out:
         out.write('[settings.index]\ntitle = "Renewed"\n')
-    deploy = voyage.fleet.popen([sys.executable, "-m", "fabric", "deploy", "--version", "0.1.0"], cwd=voyage.project, env=voyage.env,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    with ThreadPoolExecutor() as pool:
-        rounds = {name: pool.submit(installed, voyage, tmp_path / name, command, deploy) for name, command in clients.items()}
-        said = deploy.communicate(timeout=300)[0]
-        came = {name: each.result() for name, each in rounds.items()}
-    assert deploy.returncode == 0, said
+    clients = [Client(voyage, tmp_path / "pip", pip), Client(voyage, tmp_path / "uv", uv)]
+    try:
+        assert all(each.begun.wait(120) for each in clients)
+        start = time.monotonic()
+        voyage.fab("deploy", "--version", "0.1.0", timeout=300)
+        end = time.monotonic()
+    finally:
+        for each in clients:
+            each.end()
     assert "Renewed" in voyage.get(host, "/")
-    assert all(done > 1 and not failed for done, failed in came.values()), came
+    for each in clients:
+        assert each.failed == [] and any(begun < end and ended > start for begun, ended in each.spans), (each.command, each.spans, each.failed)
     assert finish(load)["failed"] == 0
