@@ -31,6 +31,7 @@ case "$*" in
     for last; do :; done
     for each in "$last"/*/*.py "$last"/*/site-packages/*/*.py; do [ ! -f "$each" ] || echo byte code > "${each}c"; done ;;
   *"/pip install "*)
+    case "$*" in *"weft: ready"*) echo "weft: ready"; read -r _end ;; esac  # the first run, which is to wait
     target="${0%/*}/../lib/python3.11/site-packages"; list=
     while [ $# -gt 0 ]; do
       case "$1" in --target) target="$2"; shift ;; -r) list="$2"; shift ;; esac

@@ -72,11 +72,12 @@ def outside(host, release):
     return found
 
 
-def with_installer(release, content, program):
-    """The release with another pip: `program` is what it does."""
+def with_installer(release, content, program, imported=""):
+    """The release with another pip: `program` is what it does, `imported` what it does before that, when it is imported."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as wheel:
-        wheel.writestr(zipfile.ZipInfo("pip/__main__.py", (2026, 1, 1, 0, 0, 0)), program)
+        for name, text in (("__main__", program), ("__init__", ""), ("_internal/__init__", ""), ("_internal/commands/__init__", ""), ("_internal/commands/install", imported)):
+            wheel.writestr(zipfile.ZipInfo(f"pip/{name}.py", (2026, 1, 1, 0, 0, 0)), text)
     payload = out.getvalue()
     other = Artifact("pip-99.0-py3-none-any.whl", "installer", len(payload), hashlib.sha256(payload).hexdigest())
     artifacts = tuple(other if each.kind == "installer" else each for each in release.artifacts)
@@ -167,9 +168,37 @@ def test_pip_is_compiled_once_by_the_installer_and_is_roots_then(host):
     compiled = [path for path in (host.root / "tools").rglob("*.pyc") if path.parts[-3] == "_internal"]
     assert compiled, "pip has no byte code"
     for path in compiled:
-        seen = path.lstat()
+        seen, source = path.lstat(), (path.parent.parent / f"{path.name.partition('.')[0]}.py").stat()
         assert (os.geteuid() or seen.st_uid == 0) and not seen.st_mode & 0o022
-        assert path.read_bytes()[4:8] == b"\x01\x00\x00\x00", "the byte code is not of the kind that is never compared with a time"
+        header = b"\0" * 4 + int(source.st_mtime).to_bytes(4, "little") + source.st_size.to_bytes(4, "little")
+        assert path.read_bytes()[4:16] == header, "the byte code is not of this source"
+
+
+def test_an_installer_that_is_not_sealed_yet_has_no_wheel_before_it(host):
+    """What a wheel may make pip do, it does not do to the next release: pip's tree is root's, and nobody's to write, by then."""
+    program = """
+import os, pathlib, sys
+tree = pathlib.Path(sys.argv[0]).parent
+for path in [tree, *tree.rglob("*")]:
+    if os.access(path, os.W_OK):
+        print("may write", path)
+print("sealed", (tree / "SEAL").exists())
+raise SystemExit(1)
+"""
+    code, last, _base = host.stage(*with_installer(*host.release(host.next), program))
+    assert code == 4 and last["error"]["details"] == ["sealed True"], last
+
+
+@pytest.mark.parametrize("imported, said", [("import os; os.symlink('/etc', os.path.join(os.path.dirname(__file__), '__pycache__/x.pyc'))", "/__pycache__/x.pyc is not byte code"),
+                                            ("import os; os.mkdir(os.path.join(os.path.dirname(__file__), '__pycache__/x.pyc'))", "/__pycache__/x.pyc is not byte code"),
+                                            ("import os; open(os.path.join(os.path.dirname(__file__), '__pycache__/sitecustomize.py'), 'w')", "sitecustomize.py is not byte code"),
+                                            ("import os; os._exit(0)", "ended before it was ready to install"), ("import os; os._exit(3)", "ended with 3")])
+def test_an_installer_that_leaves_more_than_byte_code_is_refused_and_gone(host, imported, said):
+    before, served = sorted(host.root.joinpath("tools").iterdir()), host.version()
+    release, content = with_installer(*host.release(host.next), "", imported)
+    code, last, _base = host.stage(release, content)
+    assert code in (3, 4) and said in last["error"]["message"] and f"{served} (generation " in last["error"]["effect"], last
+    assert sorted(host.root.joinpath("tools").iterdir()) == before and host.version() == served
 
 
 #: An installer that leaves links where root writes next, and a process that is nobody's child.

@@ -109,7 +109,7 @@ def _serve(prefix: str, setting_up: bool) -> dict[str, Any]:
 def _prepare() -> None:
     """Load what carries out a plan, while the operator's machine makes up its mind. A look without one ends without it."""
     from weft import apply  # noqa: F401
-    from weft.host import goback, settings, stage, switch  # noqa: F401
+    from weft.host import goback, installer, settings, stage, switch  # noqa: F401
 
 
 def _asked() -> bool:

@@ -7,16 +7,18 @@ import functools
 import os
 import pwd
 import signal
+import time
 
 from weft.errors import Refused, WeftError
 from weft.host import orphans
 from weft.host.layout import Layout
-from weft.typing import TYPE_CHECKING, Mapping, Sequence
+from weft.typing import TYPE_CHECKING, Callable, Mapping, Sequence
 
 if TYPE_CHECKING:
     import subprocess  # elsewhere where it is used: most looks at a host run nothing (ADR 23)
 
 INSTALLER = "weft-install"
+READY = "weft: ready"
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
@@ -88,18 +90,20 @@ def _as_account(argv: Sequence[str], layout: Layout, account: str, network: bool
 
 
 def run(argv: Sequence[str], what: str, layout: Layout, account: str = "", timeout: float = 600,
-        environment: Mapping[str, str] | None = None, cwd: str = "/", network: bool = True) -> str:
+        environment: Mapping[str, str] | None = None, cwd: str = "/", network: bool = True, ready: Callable[[], None] | None = None) -> str:
     """Its output. account: "" stays who we are. timeout in seconds. Raises CommandFailed with its last lines.
 
+    ready: called when it has said READY on a line, after which it waits for the end of its input; what this raises ends it too.
     It gets a session of its own, and whatever is left of that is killed at the end: an orphan must not go on writing."""
     import subprocess
     try:
-        process = subprocess.Popen(_as_account(argv, layout, account, network), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        process = subprocess.Popen(_as_account(argv, layout, account, network), stdin=subprocess.PIPE if ready else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    cwd=cwd, env={**_ENVIRONMENT, **(environment or {}), **(orphans.mark(layout) if account else {})}, start_new_session=True)
     except OSError as error:
         raise CommandFailed(f"{what}: {argv[0]}: {error.strerror}") from None
     try:
-        output = process.communicate(timeout=timeout)[0].decode("utf-8", "replace")
+        begun = _until_ready(process, ready, timeout) if ready else b""
+        output = (begun + process.communicate(timeout=timeout)[0]).decode("utf-8", "replace")
     except subprocess.TimeoutExpired as late:
         raise CommandFailed(f"{what}: not done after {timeout:.0f} s", details=_tail((late.output or b"").decode("utf-8", "replace"))) from None
     finally:
@@ -109,6 +113,22 @@ def run(argv: Sequence[str], what: str, layout: Layout, account: str = "", timeo
         raise CommandFailed(f"{what}: {_last_line(output) or _ended(process.returncode)}", "make room on the host, then run the same command again" if full else "",
                             details=_tail(output))
     return output
+
+
+def _until_ready(process: subprocess.Popen[bytes], ready: Callable[[], None], timeout: float) -> bytes:
+    """What it said before that. Where it ended without, `ready` is not called."""
+    import select
+    import subprocess
+    assert process.stdout is not None
+    said, late = b"", time.monotonic() + timeout
+    while not (said.endswith(b"\n") and said.splitlines()[-1] == READY.encode()):
+        if not select.select([process.stdout], [], [], max(0, late - time.monotonic()))[0]:
+            raise subprocess.TimeoutExpired(process.args, timeout, said)
+        if not (more := os.read(process.stdout.fileno(), 1 << 16)):
+            return said
+        said += more
+    ready()
+    return said[:-len(READY) - 1]
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -209,9 +209,9 @@ class Machine:
 
     def apply(self, plan: Plan) -> dict[str, Any]:
         from weft.apply import run
-        from weft.host import goback, stage, switch
+        from weft.host import goback, installer, stage, switch
         work = self.work
-        actions = {"fetch": stage.Fetch(work), "cached": goback.Cached(work), "tools": stage.Tools(work), "layer": stage.Layer(work),
+        actions = {"fetch": stage.Fetch(work), "cached": goback.Cached(work), "tools": installer.Tools(work), "layer": stage.Layer(work),
                    "release": stage.InstallRelease(work), "generation": stage.MakeGeneration(work),
                    "check": stage.ImportCheck(work), "point": switch.Point(work), "restart": switch.Restart(work),
                    "ready": switch.Ready(work), "door": switch.Door(work), "flip": switch.Flip(work),

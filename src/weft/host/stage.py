@@ -14,13 +14,13 @@ from weft.errors import FailedUndone, Refused
 from weft.host import sealing
 from weft.host.commands import CommandFailed, application_frames, ids, run
 from weft.host.kept import cached
+from weft.host.installer import pip_install
 from weft.host.layout import Layout, seal
-from weft.host.work import Work, empty_folder, give, put, remove, seize
+from weft.host.work import Work, empty_folder, put, remove, seize
 from weft.typing import Any, Iterator, Sequence
-from weft.values import Artifact, Release
+from weft.values import Release
 
 
-MOST_TOOL = 100 << 20
 PATIENCE = 60.0
 """Seconds without a byte after which a file that should come is given up."""
 
@@ -83,68 +83,6 @@ def patient() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-def installer(work: Work) -> tuple[Artifact, Path]:
-    """The release's pip and where it lies unpacked."""
-    assert work.release is not None
-    artifact = work.release.of_kind("installer")[0]
-    return artifact, work.layout.tool(f"pip-{artifact.sha256[:12]}")
-
-
-class Tools:
-    """Unpack pip's own wheel once a host: it is never run as root. With its byte code, for which else each run would pay once more."""
-
-    def __init__(self, work: Work):
-        self.work = work
-
-    def do(self) -> None:
-        artifact, place = installer(self.work)
-        if seal(place).exists():
-            return
-        remove(place)
-        place.mkdir(mode=0o755)
-        import zipfile
-        with zipfile.ZipFile(cached(self.work.layout, artifact)) as wheel:
-            if sum(each.file_size for each in wheel.infolist()) > MOST_TOOL:
-                raise Refused(f"{artifact.name} unpacks to more than {MOST_TOOL >> 20} MB")
-            wheel.extractall(place)
-        for folder, _dirs, _files in os.walk(place):
-            give(self.work.layout, Path(folder), self.work.installer, 0o755)
-        compile_all(self.work, place)
-        seize(self.work.layout, place)
-        sealing.close(place, {"tool": artifact.sha256})
-
-    def undo(self) -> None:
-        _artifact, place = installer(self.work)
-        if not seal(place).exists():
-            remove(place)
-
-
-def pip_install(work: Work, python: str, wheels: Sequence[Artifact], place: Path, extra: Sequence[str]) -> None:
-    """pip, unprivileged, in hash mode, from files only: no index, no build, no dependency that was not locked.
-
-    What it reads is root's; what it may write is `place`, which is its own until it is seized."""
-    import tempfile
-    _artifact, tool = installer(work)
-    wanted = Path(tempfile.mkdtemp(prefix=".weft-tmp-wheels-", dir=work.layout.cache))
-    wanted.chmod(0o755)
-    lines = []
-    for each in wheels:
-        os.symlink(cached(work.layout, each), wanted / each.basename)
-        lines.append(f"{wanted / each.basename} --hash=sha256:{each.sha256}\n")
-    (wanted / "requirements.txt").write_text("".join(lines))
-    scratch = place / ".scratch"
-    empty_folder(work.layout, scratch, work.installer)
-    try:
-        run([python, "-I", str(tool / "pip"), "install", "--isolated", "--no-input", "--disable-pip-version-check", "--no-cache-dir",
-             "--no-index", "--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-compile", "--progress-bar", "off",
-             "--no-warn-script-location", *extra, "-r", str(wanted / "requirements.txt")],
-            "pip install", work.layout, work.installer, environment={"HOME": str(scratch), "TMPDIR": str(scratch)},
-            network=False)
-    finally:
-        remove(wanted)
-        remove(scratch)
 
 
 FEW = 100
