@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.processes import ended
-from weft.host.commands import CommandFailed, application_frames, run
+from weft.errors import Refused
+from weft.host.commands import READY, CommandFailed, application_frames, run
 from weft.host.layout import Layout
 
 HERE = Layout("shop", "/nowhere")
@@ -31,6 +32,37 @@ def test_a_command_that_fails_shows_its_last_lines_and_one_that_hangs_is_ended(t
         run(["/nowhere/x"], "trying", HERE)
 
 
+def test_a_command_that_is_ready_waits_until_its_caller_is(tmp_path):
+    mark = tmp_path / "mark"
+    script = f"echo before; echo '{READY}'; cat; [ -e {mark} ] && echo after"
+    assert run(["/bin/sh", "-c", script], "trying", HERE, ready=mark.touch) == "before\nafter\n"
+
+
+def test_a_command_that_is_never_ready_has_failed_or_is_done_without():
+    def never():
+        raise AssertionError("it was not ready")
+    assert run(["/bin/sh", "-c", f"echo 'not {READY}'; printf '{READY}'"], "trying", HERE, ready=never) == f"not {READY}\n{READY}"
+    with pytest.raises(CommandFailed, match="trying: why"):
+        run(["/bin/sh", "-c", "echo why; exit 3"], "trying", HERE, ready=never)
+
+
+def test_a_command_that_does_not_come_to_it_is_ended(tmp_path):
+    said = tmp_path / "child"
+    with pytest.raises(CommandFailed, match="not done after 1 s") as caught:
+        run(["/bin/sh", "-c", f"echo slow; echo $$ > {said}; exec sleep 600"], "trying", HERE, timeout=1, ready=lambda: None)
+    assert caught.value.details == ["slow"] and ended(int(said.read_text()))
+
+
+def test_what_its_caller_refuses_ends_it(tmp_path):
+    said = tmp_path / "child"
+
+    def refuse():
+        raise Refused("no")
+    with pytest.raises(Refused):
+        run(["/bin/sh", "-c", f"echo $$ > {said}; echo '{READY}'; exec sleep 600"], "trying", HERE, ready=refuse)
+    assert ended(int(said.read_text()))
+
+
 def test_a_command_gets_a_small_environment_of_its_own(monkeypatch):
     monkeypatch.setenv("SECRET", "do-not-tell")
     assert "SECRET" not in run(["/usr/bin/env"], "env", HERE)
@@ -52,7 +84,6 @@ def test_what_installs_has_no_network_and_no_way_back_to_root():
 
 
 def test_where_the_network_cannot_be_cut_off_nothing_is_run_with_it(monkeypatch, tmp_path):
-    from weft.errors import Refused
     from weft.host import commands
     monkeypatch.setattr(commands, "may_cut_network", lambda: False)
     argv = ["/bin/echo", "pip"]
