@@ -1,14 +1,14 @@
-"""A fleet deployed by weft and by others, side by side: `python bench/rollout.py [--hosts 1,4,8] [--rtt 0,50] [--only weft,Ansible] [--minutes 28] [--table FILE]`.
+"""A fleet deployed by weft and by others, side by side: `python bench/rollout.py [--hosts 1,4,8] [--rtt 0,50] [--only weft,Ansible] [--until again] [--minutes 28] [--table FILE]`.
 
 Real hosts (network namespaces, sshd, Apache with mod_wsgi), one application with a dependency from PyPI, four cells a fleet: the first deploy, a new version with
 the same dependencies, the same deploy again, and the rollback. weft runs as it comes (canary, waves, two seconds' watch in each) and as the others do, in one
 wave without a watch and with root's login (`weft at once`), where weft as it comes logs in as an account of its own and needs sudo. Seconds are those of the command, medians
-of five for the same deploy again and the rollback where they take less than 5 s, for which the tools take turns, each on a fleet of its own (all of them with up to 8 hosts, weft at once
-and Fabric with more), since a shared machine's speed wanders by more than lies between some of them. CPU is the operator's, of the command and what it waited for; bytes are those that crossed
+of five for the same deploy again and the rollback where they take less than 5 s, and of three for the first deploy with up to 8 hosts, each to a fleet of new hosts. The tools take turns, each on a fleet of
+its own (all of them with up to 8 hosts, weft at once and Fabric with more), since a shared machine's speed wanders by more than lies between some of them. CPU is the operator's, of the command and what it waited for; bytes are those that crossed
 the hosts' network cables, both ways. After each run every host is asked what it serves; one that does not serve what it should ends the bench with 1.
 
 The small fleets come first, the slow link before the quick one. A tool is left out of a fleet that it would not end with before `--minutes` are over, by what it took for a smaller one, and the
-table says so; the whole matrix takes about two hours and a half on two cores. A tool that fails is named, and the bench ends with 1. Each cell is told when it is known,
+table says so; the whole matrix takes about three hours on two cores; `--until first` leaves out the cells after the first deploys. A tool that fails is named, and the bench ends with 1. Each cell is told when it is known,
 the table of all of them at the end, also at Ctrl-C and SIGTERM, and with `--table` into a file after each fleet.
 
 Needs root and what the system tests need; of Debian also capistrano. Ansible and pyinfra are installed from PyPI, the first time, into `weft-bench-rollout` of
@@ -44,6 +44,8 @@ LIMIT = 900
 """Seconds for one command."""
 QUICK, TIMES = 5.0, 5
 """Seconds below which the same deploy again and the rollback are run so many times."""
+FIRSTS = 3
+"""How often hosts are made anew and deployed to, where they are few."""
 CLOSE, FEW = (BASE, "Fabric"), 8
 """Tools that are always measured in turn; with so many hosts or fewer all of them are."""
 ONCE = [kind.name for kind in PEERS if not kind.returns]
@@ -169,6 +171,7 @@ def main():
     words.add_argument("--hosts", default="1,4,8,16,32")
     words.add_argument("--rtt", default="0,50", help="milliseconds")
     words.add_argument("--only", default="", help="tools, by comma")
+    words.add_argument("--until", choices=CELLS, default=CELLS[-1], help="the last cell that is measured")
     words.add_argument("--minutes", type=float, default=28, help="after which no fleet is begun")
     words.add_argument("--table", type=Path, help="a file for the table, written anew after each fleet")
     said = words.parse_args()
@@ -181,7 +184,7 @@ def main():
     place = Path(tempfile.mkdtemp(prefix="weft-bench-rollout-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        return run(place, sorted(groups, key=rank), tools, said.minutes * 60, said.table)
+        return run(place, sorted(groups, key=rank), tools, said)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -198,45 +201,52 @@ def at_once(tools, count):
     return [group for group in (together, *((name,) for name in tools if name not in together)) if group]
 
 
-def run(place, groups, tools, seconds, file):
-    """1 where a tool failed, else 0. seconds: for the groups, from when all is there that they need."""
-    found = Found(tools, file)
+def run(place, groups, tools, said):
+    """1 where a tool failed, else 0. The minutes count from when all is there that the groups need."""
+    found = Found(tools, said.table)
     bins = installed() if set(tools) - {BASE, "weft"} else None
     print("compiling weft, as pip has compiled the others, and making two releases", flush=True)
     compileall.compile_dir(HERE.parent / "src", quiet=2)
     home = prepared(place)
+    cells = CELLS[:CELLS.index(said.until) + 1]
     try:
-        measure(found, place, groups, time.monotonic() + seconds, home, bins)
+        measure(found, place, groups, time.monotonic() + said.minutes * 60, home, bins, cells)
     finally:
         print(found.text(), flush=True)
     return 1 if "failed" in found.left.values() else 0
 
 
-def measure(found, place, groups, end, home, bins):
+def measure(found, place, groups, end, home, bins, cells):
     pace = {}
     for count, rtt, names in groups:
         if (begun := time.monotonic()) + pace.get(names, 0) * count > end:
             found.left.update({(count, rtt, name): "left out, for want of time" for name in names})
             continue
-        at = place / f"{count}-{rtt}"
-        with contextlib.ExitStack() as fleets:
-            group = Group(found, count, rtt, fleets)
-            for name in names:
-                group.trying(name, lambda: group.join(name, home, at / name.replace(" ", "-"), bins))
-            for cell in CELLS:
-                group.measure(cell)
-            if BASE in group.runs:
-                group.floors(at / BASE.replace(" ", "-"))
-        shutil.rmtree(at, ignore_errors=True)
+        for turn in reversed(range(FIRSTS if count <= FEW else 1)):
+            group = Group(found, count, rtt)
+            with group.fleets:
+                fleet(group, names, lambda name: group.join(name, home, place / str(turn) / name.replace(" ", "-"), bins), cells[:1] if turn else cells)
+                if BASE in group.runs and not turn:
+                    group.floors(place / "0" / BASE.replace(" ", "-"))
+            shutil.rmtree(place / str(turn), ignore_errors=True)
         pace[names] = max(pace.get(names, 0), (time.monotonic() - begun) / count) if count > 2 else 0
         found.keep()
+
+
+def fleet(group, names, join, cells):
+    """New hosts for each tool of the group, measured in these cells."""
+    for name in names:
+        if group.found.left.get((group.count, group.rtt, name)) != "failed":
+            group.trying(name, lambda: join(name))
+    for cell in cells:
+        group.measure(cell)
 
 
 class Group:
     """Some tools with a fleet each, all of which are there at once. fleets: an ExitStack that ends them.  runs: {tool: run(cell, version)}."""
 
-    def __init__(self, found, count, rtt, fleets):
-        self.found, self.count, self.rtt, self.fleets, self.runs = found, count, rtt, fleets, {}
+    def __init__(self, found, count, rtt):
+        self.found, self.count, self.rtt, self.fleets, self.runs = found, count, rtt, contextlib.ExitStack(), {}
         self.cells = found.results.setdefault((count, rtt), {})
 
     def join(self, name, home, at, bins):

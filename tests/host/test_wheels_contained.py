@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.bench_host import HostUnderPrefix, missing
+from tests.host.bench_host import HostUnderPrefix, missing, pip_wheel
+from weft.host import installer
 from weft.values import Artifact
 
 pytestmark = pytest.mark.slow
@@ -172,6 +173,13 @@ def test_pip_is_compiled_once_by_the_installer_and_is_roots_then(host):
         assert (os.geteuid() or seen.st_uid == 0) and not seen.st_mode & 0o022
         header = b"\0" * 4 + int(source.st_mtime).to_bytes(4, "little") + source.st_size.to_bytes(4, "little")
         assert path.read_bytes()[4:16] == header, "the byte code is not of this source"
+
+
+def test_what_is_imported_at_first_are_modules_of_pip(tmp_path):
+    """A name that pip gives up would make each of its runs slower, which nobody would see."""
+    with zipfile.ZipFile(pip_wheel(tmp_path)) as wheel:
+        names = set(wheel.namelist())
+    assert [name for name in installer.USED if not names & {f"{name.replace('.', '/')}{end}" for end in (".py", "/__init__.py")}] == []
 
 
 def test_an_installer_that_is_not_sealed_yet_has_no_wheel_before_it(host):
