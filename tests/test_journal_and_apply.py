@@ -47,9 +47,10 @@ def test_a_failure_undoes_the_failing_step_and_those_before_last_first(tmp_path)
     assert log == ["do a", "do b", "do c", "undo c", "undo b", "undo a"]
 
 
-def test_a_full_disk_is_no_traceback(tmp_path):
-    error, _, _ = run(tmp_path, b=OSError(28, "No space left on device"))
-    assert isinstance(error, FailedUndone) and error.message == "do b: [Errno 28] No space left on device"
+@pytest.mark.parametrize("number, cause", [(28, "make room on the host"), (122, "make room on the host"), (5, "correct the cause")])
+def test_a_full_or_broken_disk_is_no_traceback(tmp_path, number, cause):
+    error, _, _ = run(tmp_path, b=OSError(number, "says the kernel"))
+    assert type(error) is FailedUndone and error.message == f"do b: [Errno {number}] says the kernel" and error.hint == f"{cause}, then run the same command again"
 
 
 def test_a_bug_stays_a_bug_but_is_undone(tmp_path):

@@ -75,7 +75,8 @@ def _undone(plan: Plan, done: list[Step], actions: Mapping[str, Action], journal
     if isinstance(error, WeftError):
         return FailedUndone(error.message, error.hint, served(), error.details)
     if isinstance(error, OSError):
-        return FailedUndone(f"{done[-1].text}: {error}", "correct the cause, then run the same command again", served())
+        cause = "make room on the host" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "correct the cause"
+        return FailedUndone(f"{done[-1].text}: {error}", f"{cause}, then run the same command again", served())
     return error
 
 
