@@ -154,6 +154,11 @@ def whole(layout, number):
     return ""
 
 
+def sealed(layout):
+    """The trees that a next deploy would take as they are."""
+    return [tree for folder in power_cut.TREES for tree in (layout.root / folder).iterdir() if (tree / "SEAL").exists()]
+
+
 def served(layout):
     """The generation that Apache would serve, by the links alone."""
     return int(os.path.basename(os.readlink(layout.live.resolve() / "generation")))
@@ -171,6 +176,7 @@ def judge(act, ended, layout, served_once=()):
         bad.append(f"generation {number} is served, not {sorted(act.serves)} (at the end {act.at_end})")
     said = {each: json.loads((place / "record.json").read_text()) for each, place in generations(layout).items()}
     bad += [whole(layout, each) for each in said]
+    bad += [f"{tree} is sealed and not whole" for tree in sealed(layout) if not (tree / "whole").exists() or not (tree / "SEAL").read_text().strip()]
     if number and said[number].get("status") != "good":
         bad.append(f"generation {number} is served and is {said[number].get('status')}")
     if any(each["status"] == "pending" for each in said.values()) or recover.residue(layout) or layout.trial.exists():
