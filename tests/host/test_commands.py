@@ -59,7 +59,7 @@ def test_what_its_caller_refuses_ends_it(tmp_path):
     def refuse():
         raise Refused("no")
     with pytest.raises(Refused):
-        run(["/bin/sh", "-c", f"echo $$ > {said}; echo '{READY}'; exec sleep 600"], "trying", HERE, ready=refuse)
+        run(["/bin/sh", "-c", f"echo $$ > {said}; echo '{READY}'; exec sleep 600"], "trying", HERE, timeout=20, ready=refuse)
     assert ended(int(said.read_text()))
 
 

@@ -10,7 +10,7 @@ from weft.host import sealing
 from weft.host.commands import READY, run
 from weft.host.kept import cached
 from weft.host.layout import seal
-from weft.host.work import Work, empty_folder, give, remove, seize
+from weft.host.work import Work, empty_folder, remove, seize
 from weft.typing import Sequence
 from weft.values import Artifact
 

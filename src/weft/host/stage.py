@@ -13,8 +13,8 @@ from weft import durable
 from weft.errors import FailedUndone, Refused
 from weft.host import sealing
 from weft.host.commands import CommandFailed, application_frames, ids, run
-from weft.host.kept import cached
 from weft.host.installer import pip_install
+from weft.host.kept import cached
 from weft.host.layout import Layout, seal
 from weft.host.work import Work, empty_folder, put, remove, seize
 from weft.typing import Any, Iterator, Sequence
